@@ -1,0 +1,107 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"regexp"
+)
+
+// Distinct types for distinct strings: swapping two of them does not compile.
+type (
+	// APIID names an API: 1–64 of a-z, 0-9 and '-'.
+	APIID string
+	// StageName names a stage of an API: letters, digits, '-', '_', at most 128, or the literal $default
+	// (contract/http-api.md §2.3).
+	StageName string
+	// RouteKey names a route of an API: $connect, $disconnect, $default, a custom key, or "METHOD /path".
+	RouteKey string
+	// DeploymentID names one frozen version of an API's definition on a stage.
+	DeploymentID string
+	// EdgeID names one incarnation of an edge process: the first four characters of each of its connection ids.
+	EdgeID string
+	// ConnectionID names a client connection: 16 characters, URL-safe base64 of 11 bytes with the final '='
+	// (contract/websocket-api.md §4.3). Its first four characters are the EdgeID of the owner.
+	ConnectionID string
+	// RequestID names one event. It has the form of a ConnectionID (contract/websocket-api.md §4.3).
+	RequestID string
+)
+
+// Route keys and the stage name with a meaning of their own (contract/websocket-api.md §1, contract/http-api.md §2.3).
+const (
+	RouteConnect    RouteKey  = "$connect"
+	RouteDisconnect RouteKey  = "$disconnect"
+	RouteDefault    RouteKey  = "$default"
+	StageDefault    StageName = "$default"
+)
+
+const (
+	idBytes     = 11 // what Amazon's ids decode to
+	edgeIDBytes = 3  // exactly four base64 characters, so the owner can be cut off an id without decoding it
+	idLength    = 16
+	edgeIDLen   = 4
+)
+
+// ErrMalformedID says that a string does not have the form of a ConnectionID.
+var ErrMalformedID = errors.New("not a connection id: 16 characters of URL-safe base64 that end in '='")
+
+var idForm = regexp.MustCompile(`^[A-Za-z0-9_-]{15}=$`)
+
+// NewEdgeID returns a random EdgeID. Whoever needs it unique claims it in a connection store.
+func NewEdgeID() EdgeID {
+	var b [edgeIDBytes]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return EdgeID(base64.URLEncoding.EncodeToString(b[:]))
+}
+
+// Valid reports whether e has the form of an EdgeID.
+func (e EdgeID) Valid() bool {
+	if len(e) != edgeIDLen {
+		return false
+	}
+	for i := range len(e) {
+		if !isIDChar(e[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isIDChar(c byte) bool {
+	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+}
+
+// NewConnectionID returns an unguessable id that routes itself to edge: eight of its bytes are random.
+func NewConnectionID(edge EdgeID) ConnectionID {
+	var b [idBytes - edgeIDBytes]byte
+	_, _ = rand.Read(b[:]) // never fails, see NewEdgeID
+	var out [idLength]byte
+	copy(out[:], edge)
+	base64.URLEncoding.Encode(out[edgeIDLen:], b[:])
+	return ConnectionID(out[:])
+}
+
+// NewRequestID returns a random id of the form that Amazon's request and message ids have.
+func NewRequestID() RequestID {
+	var b [idBytes]byte
+	_, _ = rand.Read(b[:]) // never fails, see NewEdgeID
+	var out [idLength]byte
+	base64.URLEncoding.Encode(out[:], b[:])
+	return RequestID(out[:])
+}
+
+// ParseConnectionID checks the form of s. The error is ErrMalformedID.
+func ParseConnectionID(s string) (ConnectionID, error) {
+	if !idForm.MatchString(s) {
+		return "", ErrMalformedID
+	}
+	return ConnectionID(s), nil
+}
+
+// Edge returns the incarnation that owns c, or "" when c is too short to name one.
+func (c ConnectionID) Edge() EdgeID {
+	if len(c) < edgeIDLen {
+		return ""
+	}
+	return EdgeID(c[:edgeIDLen])
+}

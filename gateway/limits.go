@@ -1,0 +1,127 @@
+package gateway
+
+import "time"
+
+// LimitProfile names a set of limits.
+type LimitProfile string
+
+// The profiles of DESIGN §3.10.
+const (
+	ProfileDefault LimitProfile = "default"
+	ProfileAWS     LimitProfile = "aws"
+)
+
+// BinaryPolicy says what happens to binary frames.
+type BinaryPolicy string
+
+// The policies for binary frames. Refused ones close the connection with 1003 (contract/websocket-api.md §4.4).
+const (
+	BinaryAccept BinaryPolicy = "accept"
+	BinaryRefuse BinaryPolicy = "refuse"
+)
+
+// LimitSettings is the limits: member of a definition: a profile's name, or an object that starts from a profile and
+// changes some of its figures. A nil pointer leaves the profile's figure; 0 means no limit where the profile can have none.
+type LimitSettings struct {
+	Profile                  LimitProfile `json:"profile,omitempty"`
+	MaxMessageBytes          *int         `json:"maxMessageBytes,omitempty"`
+	MaxFrameBytes            *int         `json:"maxFrameBytes,omitempty"`
+	IdleTimeoutSeconds       *int         `json:"idleTimeoutSeconds,omitempty"`
+	MaxConnectionSeconds     *int         `json:"maxConnectionSeconds,omitempty"`
+	PingIntervalSeconds      *int         `json:"pingIntervalSeconds,omitempty"`
+	PongTimeoutSeconds       *int         `json:"pongTimeoutSeconds,omitempty"`
+	SendQueueBytes           *int         `json:"sendQueueBytes,omitempty"`
+	SlowClientSeconds        *int         `json:"slowClientSeconds,omitempty"`
+	IntegrationTimeoutMillis *int         `json:"integrationTimeoutMillis,omitempty"`
+	MaxBodyBytes             *int         `json:"maxBodyBytes,omitempty"`
+	Binary                   BinaryPolicy `json:"binary,omitempty"`
+}
+
+// Limits are the figures in force for one API.
+type Limits struct {
+	MaxMessageBytes int           // a message after reassembly, also one pushed by a callback
+	MaxFrameBytes   int           // one frame's payload on the wire
+	IdleTimeout     time.Duration // 0: none
+	MaxConnection   time.Duration // 0: none
+	PingInterval    time.Duration // 0: the server sends no pings
+	PongTimeout     time.Duration // after a ping; 0: none
+	SendQueueBytes  int           // what may wait for a client that reads slowly
+	SlowClient      time.Duration // how long the queue may stay full before the client is closed with 1008
+	Integration     time.Duration // what an integration without timeoutInMillis gets
+	MaxBodyBytes    int           // an HTTP request's body
+	Binary          BinaryPolicy
+}
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+
+	// MaxMessageCeiling bounds what a definition may ask for: the embedded server's max_payload is 12 MiB and counts
+	// headers and base64 growth (nats-facts §3.7).
+	MaxMessageCeiling = 8 * mib
+	// MaxBodyCeiling is Amazon's HTTP body limit and ours (contract/http-api.md §15).
+	MaxBodyCeiling = 10 * mib
+)
+
+// Profile returns the limits of a profile for APIs of protocol p: the table of DESIGN §3.10. An unknown name gives the
+// default profile.
+func Profile(name LimitProfile, p Protocol) Limits {
+	l := Limits{
+		MaxMessageBytes: mib,
+		MaxFrameBytes:   mib,
+		PingInterval:    60 * time.Second,
+		PongTimeout:     20 * time.Second,
+		SendQueueBytes:  mib,
+		SlowClient:      10 * time.Second,
+		Integration:     MaxWebSocketMillis * time.Millisecond,
+		MaxBodyBytes:    MaxBodyCeiling,
+		Binary:          BinaryAccept,
+	}
+	if name == ProfileAWS {
+		l.MaxMessageBytes = 128 * kib
+		l.MaxFrameBytes = 32 * kib
+		l.IdleTimeout = 10 * time.Minute
+		l.MaxConnection = 2 * time.Hour
+		l.PingInterval, l.PongTimeout = 0, 0
+		l.SendQueueBytes = 128 * kib
+		l.Binary = BinaryRefuse
+	}
+	if p == ProtocolHTTP {
+		l.Integration = MaxHTTPMillis * time.Millisecond
+	}
+	return l
+}
+
+// Resolve returns the limits that s stands for; a nil s is the default profile.
+func (s *LimitSettings) Resolve(p Protocol) Limits {
+	if s == nil {
+		return Profile(ProfileDefault, p)
+	}
+	l := Profile(s.Profile, p)
+	setInt(&l.MaxMessageBytes, s.MaxMessageBytes)
+	setInt(&l.MaxFrameBytes, s.MaxFrameBytes)
+	setInt(&l.SendQueueBytes, s.SendQueueBytes)
+	setInt(&l.MaxBodyBytes, s.MaxBodyBytes)
+	setDuration(&l.IdleTimeout, s.IdleTimeoutSeconds, time.Second)
+	setDuration(&l.MaxConnection, s.MaxConnectionSeconds, time.Second)
+	setDuration(&l.PingInterval, s.PingIntervalSeconds, time.Second)
+	setDuration(&l.PongTimeout, s.PongTimeoutSeconds, time.Second)
+	setDuration(&l.SlowClient, s.SlowClientSeconds, time.Second)
+	setDuration(&l.Integration, s.IntegrationTimeoutMillis, time.Millisecond)
+	if s.Binary != "" {
+		l.Binary = s.Binary
+	}
+	return l
+}
+
+func setInt(dst, src *int) {
+	if src != nil {
+		*dst = *src
+	}
+}
+
+func setDuration(dst *time.Duration, src *int, unit time.Duration) {
+	if src != nil {
+		*dst = time.Duration(*src) * unit
+	}
+}

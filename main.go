@@ -1,0 +1,26 @@
+package main
+import (
+ _ "github.com/gobwas/ws"
+ _ "github.com/coder/websocket"
+ _ "github.com/nats-io/nats.go/jetstream"
+ _ "github.com/nats-io/nats-server/v2/server"
+ _ "github.com/tidwall/gjson"
+ _ "go.yaml.in/yaml/v3"
+ _ "github.com/alecthomas/kong"
+ _ "go.opentelemetry.io/otel"
+ _ "go.opentelemetry.io/otel/sdk/trace"
+ _ "go.opentelemetry.io/otel/sdk/metric"
+ _ "go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+ _ "go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+ _ "go.opentelemetry.io/otel/exporters/prometheus"
+ _ "go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
+ _ "github.com/prometheus/client_golang/prometheus/promhttp"
+ _ "github.com/google/go-cmp/cmp"
+ _ "go.uber.org/goleak"
+ _ "github.com/google/uuid"
+ _ "github.com/santhosh-tekuri/jsonschema/v6"
+ _ "golang.org/x/sys/unix"
+ _ "golang.org/x/term"
+ _ "golang.org/x/sync/errgroup"
+)
+func main(){}

@@ -1,0 +1,147 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+// Mode is how open a process is.
+type Mode string
+
+// The modes: dev trusts everybody who reaches it and so binds loopback only; serve trusts nobody unasked.
+const (
+	ModeDev   Mode = "dev"
+	ModeServe Mode = "serve"
+)
+
+// Role is a part of the gateway that a process may run.
+type Role string
+
+// The roles. A process runs all of them unless told otherwise.
+const (
+	RoleEdge   Role = "edge"
+	RoleWorker Role = "worker"
+)
+
+// Config is everything that one process is told, by flags, SALLYPORT_ variables or a file. The zero value of each
+// field that has a default means that default.
+type Config struct {
+	Mode  Mode
+	Files []string
+
+	// Listen is the data plane's address, Admin that of management, health and metrics, NATSListen that of the embedded
+	// NATS server for backends.
+	Listen, Admin, NATSListen string
+	// NATS chooses an existing cluster instead of the embedded server.
+	NATS NATSConfig
+	// Data is the directory of the embedded JetStream.
+	Data string
+	// Prefix begins every subject.
+	Prefix string
+	Roles  []Role
+	// Node names this process to the others and finds what a former life of it left behind.
+	Node string
+	// Domain is the base of host style addresses, {api}.{domain}.
+	Domain string
+	// DrainTimeout is how long a stop may spread the closing of clients; 0 closes them all at once.
+	DrainTimeout time.Duration
+	// Run is a command to keep running beside the gateway; empty for none.
+	Run string
+	// LogFormat is how log records are written.
+	LogFormat LogFormat
+
+	Version string
+	Getenv  func(string) string
+	Environ func() []string
+	// Stdout takes the start lines and events, Stderr the log.
+	Stdout, Stderr io.Writer
+	// Started is told the addresses once everything is up; nil when nobody asks.
+	Started func(Addresses)
+}
+
+// NATSConfig says how to reach an existing cluster.
+type NATSConfig struct{ URL, Creds, CA, Cert, Key, JSDomain string }
+
+// LogFormat is how log records are written.
+type LogFormat string
+
+// The log formats.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// Addresses are where a process listens, with the ports that the system chose.
+type Addresses struct{ Data, Admin, NATS string }
+
+// ErrUsage marks a configuration that can't work whatever the state of the machine: exit code 2.
+var ErrUsage = errors.New("usage")
+
+func usagef(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrUsage}, args...)...)
+}
+
+// defaultStage is the stage of a definition that names none.
+func (m Mode) defaultStage() gateway.StageName {
+	if m == ModeDev {
+		return "dev"
+	}
+	return gateway.StageDefault
+}
+
+// check completes c and refuses what can't work.
+func (c *Config) check() error {
+	if c.Node == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return usagef("the machine has no host name (%w): give --node", err)
+		}
+		c.Node = name
+	}
+	if len(c.Roles) == 0 {
+		c.Roles = []Role{RoleEdge, RoleWorker}
+	}
+	for _, r := range c.Roles {
+		if r != RoleEdge && r != RoleWorker {
+			return usagef("--roles: unknown role %q; the roles are edge and worker", r)
+		}
+	}
+	if strings.ContainsAny(c.Prefix, ".*> \t\r\n") || c.Prefix == "" {
+		return usagef("--prefix %q: it must be one NATS subject token, without dots, wildcards or spaces", c.Prefix)
+	}
+	if c.Mode == ModeDev && len(c.Files) == 0 {
+		return usagef("dev needs at least one definition file")
+	}
+	if c.Mode == ModeDev && c.has(RoleEdge) && !loopback(c.Listen) {
+		return usagef("--listen %s: dev is open to everybody who reaches it and so binds loopback only; use 127.0.0.1, or serve", c.Listen)
+	}
+	if !loopback(c.Admin) {
+		return usagef("--admin %s: the admin listener takes loopback addresses only, since it asks for no credentials", c.Admin)
+	}
+	if c.NATS.URL == "" && !loopback(c.NATSListen) {
+		return usagef("--nats-listen %s: the embedded NATS server asks for no credentials and so binds loopback only; for other machines run a NATS cluster with accounts and give --nats URL", c.NATSListen)
+	}
+	if c.NATS.URL == "" && c.NATS != (NATSConfig{}) {
+		return usagef("--nats-creds, --nats-ca, --nats-cert, --nats-key and --js-domain belong to --nats URL, which is not given")
+	}
+	return nil
+}
+
+func (c *Config) has(r Role) bool { return slices.Contains(c.Roles, r) }
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return true // the listener itself says better what is wrong with the address
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,185 @@
+package mapping
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/tidwall/gjson"
+)
+
+// maxSourceLength is the longest source text (contract/websocket-api.md §8.1).
+const maxSourceLength = 512
+
+// The members of an event's context (schemas/event) that sources read.
+const (
+	contextQuery     = "multiValueQueryStringParameters"
+	contextPath      = "pathParameters"
+	contextVariables = "stageVariables"
+)
+
+type sourceKind uint8
+
+const (
+	sourceConstant sourceKind = iota + 1
+	sourceHeader
+	sourceMultiHeader
+	sourceQuery
+	sourceMultiQuery
+	sourceBody    // the whole body
+	sourceInBody  // a value inside a JSON body
+	sourceContext // a value of the event's context
+)
+
+// source is where a parameter's value comes from.
+type source struct {
+	kind sourceKind
+	// name is the constant's text, or a header's name.
+	name string
+	path path
+}
+
+// sourceHint lists what parseSource takes.
+const sourceHint = "take route.request.{header|querystring|multivalueheader|multivaluequerystring|path}.NAME, " +
+	"route.request.body.NAME, stageVariables.NAME, context.NAME or 'text'"
+
+// parseSource reads one source of contract/websocket-api.md §8.1. The older spellings method.request and request mean
+// route.request.
+func parseSource(s string) (source, *SyntaxError) {
+	if s == "" {
+		return source{}, syntaxError(s, 0, "the source is empty", sourceHint)
+	}
+	if len(s) > maxSourceLength {
+		return source{}, syntaxError(s, 0, "the source is longer than 512 characters", "")
+	}
+	if s[0] == '\'' {
+		if len(s) < 2 || s[len(s)-1] != '\'' {
+			return source{}, syntaxError(s, len(s), "the quote is not closed", "write 'text'")
+		}
+		return source{kind: sourceConstant, name: s[1 : len(s)-1]}, nil
+	}
+	if name, ok := strings.CutPrefix(s, "stageVariables."); ok {
+		return named(s, name, source{kind: sourceContext, path: path{memberStep(contextVariables), memberStep(name)}})
+	}
+	if strings.HasPrefix(s, "context.") {
+		p, err := parsePath(s, len("context"), len(s))
+		return source{kind: sourceContext, path: p}, err
+	}
+	return parseRequestSource(s)
+}
+
+func parseRequestSource(s string) (source, *SyntaxError) {
+	rest := s
+	for _, prefix := range []string{"route.request.", "method.request.", "request."} {
+		if cut, ok := strings.CutPrefix(s, prefix); ok {
+			rest = cut
+			break
+		}
+	}
+	if rest == s {
+		return source{}, syntaxError(s, 0, "unknown source "+s, sourceHint)
+	}
+	section, name, _ := strings.Cut(rest, ".")
+	switch section {
+	case "header":
+		return named(s, name, source{kind: sourceHeader, name: name})
+	case "multivalueheader":
+		return named(s, name, source{kind: sourceMultiHeader, name: name})
+	case "querystring":
+		return named(s, name, source{kind: sourceQuery, path: path{memberStep(contextQuery), memberStep(name)}})
+	case "multivaluequerystring":
+		return named(s, name, source{kind: sourceMultiQuery, path: path{memberStep(contextQuery), memberStep(name)}})
+	case "path":
+		return named(s, name, source{kind: sourceContext, path: path{memberStep(contextPath), memberStep(name)}})
+	}
+	start := len(s) - len(rest)
+	if rest == "body" {
+		return source{kind: sourceBody}, nil
+	}
+	if strings.HasPrefix(rest, "body.") || strings.HasPrefix(rest, "body[") {
+		p, err := parsePath(s, start+len("body"), len(s))
+		return source{kind: sourceInBody, path: p}, err
+	}
+	return source{}, syntaxError(s, start, "unknown part of the request "+section, sourceHint)
+}
+
+// named checks the NAME at the end of a source.
+func named(s, name string, found source) (source, *SyntaxError) {
+	if !parameterName.MatchString(name) {
+		return source{}, syntaxError(s, len(s)-len(name), "not a parameter name", "letters, digits and . _ $ -")
+	}
+	return found, nil
+}
+
+// reading is an event with what several sources need of it, worked out once.
+type reading struct {
+	event   *gateway.Event
+	context string
+	body    string // "" unless it is valid JSON and a source looks into it
+}
+
+// values returns what s finds; no values means that it is missing.
+func (s *source) values(r *reading) []string {
+	switch s.kind {
+	case sourceConstant:
+		return []string{s.name}
+	case sourceHeader:
+		return last(headerValues(r.event.Header, s.name))
+	case sourceMultiHeader:
+		return headerValues(r.event.Header, s.name)
+	case sourceQuery:
+		return last(listValues(s.path.find(r.context)))
+	case sourceMultiQuery:
+		return listValues(s.path.find(r.context))
+	case sourceBody:
+		if len(r.event.Body) == 0 {
+			return nil
+		}
+		return []string{string(r.event.Body)}
+	case sourceInBody:
+		return textValue(s.path.find(r.body))
+	case sourceContext:
+		return textValue(s.path.find(r.context))
+	}
+	return nil
+}
+
+// last keeps the value that counts where only one can: the last, as in Amazon's single-value maps
+// (contract/websocket-api.md §6.1).
+func last(values []string) []string {
+	if len(values) <= 1 {
+		return values
+	}
+	return values[len(values)-1:]
+}
+
+// headerValues collects name in every case in which it was sent, in a stable order.
+func headerValues(h gateway.Header, name string) []string {
+	var spellings []string
+	for key := range h {
+		if strings.EqualFold(key, name) {
+			spellings = append(spellings, key)
+		}
+	}
+	slices.Sort(spellings)
+	var values []string
+	for _, key := range spellings {
+		values = append(values, h[key]...)
+	}
+	return values
+}
+
+func listValues(v gjson.Result) []string {
+	var values []string
+	for _, item := range v.Array() {
+		values = append(values, textValue(item)...)
+	}
+	return values
+}
+
+func textValue(v gjson.Result) []string {
+	if v.Type == gjson.Null { // also the type of what does not exist
+		return nil
+	}
+	return []string{string(appendValue(nil, v))}
+}

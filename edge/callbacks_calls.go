@@ -1,0 +1,82 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+// post sends the body as one message: text, unless the caller asks for binary. A Content-Type can't ask for it, because
+// the AWS SDKs send application/octet-stream with text (contract/websocket-api.md §9.1).
+func (h *callbacks) post(w http.ResponseWriter, r *http.Request, x *callbackExchange, limit int) (callbackAnswer, error) {
+	body, err := readBody(w, r, limit)
+	x.record.BytesIn = len(body)
+	if err != nil {
+		return callbackAnswer{}, err
+	}
+	push := gateway.Push{Body: body, Binary: strings.EqualFold(r.Header.Get(headerOpcode), opcodeBinary)}
+	if !push.Binary && !utf8.Valid(body) {
+		return callbackAnswer{}, gateway.Errorf(gateway.CodeBadRequest,
+			"The message is not UTF-8 text; send the header %s: %s for a binary frame", headerOpcode, opcodeBinary)
+	}
+	err = h.call(x, func(ctx context.Context, c gateway.Connections) error { return c.Post(ctx, x.ref, push) })
+	return callbackAnswer{status: http.StatusOK}, err
+}
+
+// connectionStatus is the answer to GET (contract/websocket-api.md §9.2).
+type connectionStatus struct {
+	ConnectedAt  string             `json:"connectedAt"`
+	Identity     connectionIdentity `json:"identity"`
+	LastActiveAt string             `json:"lastActiveAt"`
+}
+
+type connectionIdentity struct {
+	SourceIP string `json:"sourceIp"`
+	// UserAgent is null for clients that sent none.
+	UserAgent *string `json:"userAgent"`
+}
+
+// statusTime is ISO 8601 with milliseconds, always in UTC.
+const statusTime = "2006-01-02T15:04:05.000Z"
+
+func (h *callbacks) get(x *callbackExchange) (callbackAnswer, error) {
+	var s gateway.ConnectionStatus
+	err := h.call(x, func(ctx context.Context, c gateway.Connections) (err error) {
+		s, err = c.Get(ctx, x.ref)
+		return err
+	})
+	if err != nil {
+		return callbackAnswer{}, err
+	}
+	status := connectionStatus{
+		ConnectedAt:  formatStatusTime(s.ConnectedAt),
+		Identity:     connectionIdentity{SourceIP: s.SourceIP},
+		LastActiveAt: formatStatusTime(s.LastActiveAt),
+	}
+	if s.UserAgent != "" {
+		status.Identity.UserAgent = &s.UserAgent
+	}
+	body, err := json.Marshal(status)
+	return callbackAnswer{status: http.StatusOK, body: body}, err
+}
+
+func formatStatusTime(t time.Time) string { return t.UTC().Format(statusTime) }
+
+func (h *callbacks) delete(r *http.Request, x *callbackExchange) (callbackAnswer, error) {
+	c := gateway.Close{Reason: r.Header.Get(headerCloseReason)}
+	if text := r.Header.Get(headerCloseCode); text != "" {
+		code, err := strconv.Atoi(text)
+		if err != nil {
+			return callbackAnswer{}, gateway.Errorf(gateway.CodeBadRequest, "%s is not a number", headerCloseCode)
+		}
+		c.Code = code // the owner knows which codes may be sent
+	}
+	err := h.call(x, func(ctx context.Context, o gateway.Connections) error { return o.Delete(ctx, x.ref, c) })
+	return callbackAnswer{status: http.StatusNoContent}, err
+}

@@ -1,0 +1,96 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+const (
+	// foldPatience bounds the wait for one more message of a journal while it is read.
+	foldPatience = 10 * time.Second
+	// consumerThreshold is when the server forgets the consumer of a reader that died.
+	consumerThreshold = 10 * time.Second
+)
+
+// folded is what the messages of a journal come to.
+type folded struct {
+	open    []gateway.Connection // in ascending order of ConnectedAt
+	skipped int
+}
+
+// fold reads the journal of edge up to and including the message with the sequence last. What can't be read is logged with
+// its position, counted and passed over.
+func (s *Store) fold(ctx context.Context, edge gateway.EdgeID, last uint64) (folded, error) {
+	consumer, err := s.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		FilterSubjects:    []string{s.names.journals + string(edge)},
+		InactiveThreshold: consumerThreshold,
+	})
+	if err != nil {
+		return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+	}
+	defer messages.Stop()
+	f := folded{}
+	live := make(map[gateway.ConnectionID]gateway.Connection)
+	for {
+		msg, seq, err := next(ctx, messages)
+		if err != nil {
+			return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+		}
+		if seq <= last {
+			f.skipped += s.foldMessage(edge, msg.Data(), seq, live)
+		}
+		if seq >= last {
+			break
+		}
+	}
+	f.open = make([]gateway.Connection, 0, len(live))
+	for _, c := range live {
+		f.open = append(f.open, c)
+	}
+	slices.SortFunc(f.open, func(a, b gateway.Connection) int { return a.ConnectedAt.Compare(b.ConnectedAt) })
+	return f, nil
+}
+
+func next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, foldPatience)
+	defer cancel()
+	msg, err := messages.Next(jetstream.NextContext(ctx))
+	if err != nil {
+		return nil, 0, err
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, 0, err
+	}
+	return msg, meta.Sequence.Stream, nil
+}
+
+// foldMessage applies one message to live and returns how many of its records were skipped.
+func (s *Store) foldMessage(edge gateway.EdgeID, data []byte, seq uint64, live map[gateway.ConnectionID]gateway.Connection) int {
+	foreign := 0
+	_, skipped, err := decode(data, func(e entry) {
+		switch {
+		case e.conn.ID.Edge() != edge:
+			foreign++
+		case e.op == opOpen:
+			live[e.conn.ID] = e.conn
+		default:
+			delete(live, e.conn.ID)
+		}
+	})
+	if skipped+foreign > 0 {
+		s.log.Error("a message of a connection journal can't be read, its records are skipped",
+			"edge", edge, "stream", s.names.stream, "sequence", seq, "records", skipped, "foreign", foreign, "error", err)
+	}
+	return skipped + foreign
+}

@@ -1,0 +1,152 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport/sallyport/connstore"
+	"github.com/sallyport/sallyport/gateway"
+)
+
+// holder keeps one lease alive until it is stopped or the lease is lost.
+type holder struct {
+	leases *leases
+	edge   gateway.EdgeID
+	value  []byte
+	timing Timing
+
+	lostOnce sync.Once
+	lost     chan struct{}
+	reason   atomic.Pointer[error] // why it was lost; set before lost is closed
+
+	refreshed atomic.Int64 // start of the last successful refresh, as time since epoch
+
+	cancel context.CancelFunc
+	done   chan struct{} // closed when run has returned
+	seq    uint64        // of the last write; run's own, and its owner's once done is closed
+	epoch  time.Time     // monotonic base of refreshed
+}
+
+// holdLease returns the holder of a lease that was written at seq no earlier than since. Its owner calls run, and stop.
+func holdLease(ctx context.Context, l *leases, edge gateway.EdgeID, value []byte, seq uint64, since time.Time, t Timing) (*holder, context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	return &holder{
+		leases: l, edge: edge, value: value, timing: t, seq: seq,
+		lost: make(chan struct{}), cancel: cancel, done: make(chan struct{}), epoch: since,
+	}, ctx
+}
+
+// run refreshes the lease until ctx ends or the lease is lost.
+func (h *holder) run(ctx context.Context) {
+	defer close(h.done)
+	next := time.NewTimer(h.timing.Refresh)
+	defer next.Stop()
+	success := h.epoch
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.lost:
+			return
+		case <-next.C:
+		}
+		// The server counts the TTL from when it stores the refresh, which is not before now.
+		start := time.Now()
+		fence := success.Add(h.timing.Fence)
+		attempt, cancel := context.WithDeadline(ctx, fence)
+		err := h.refresh(attempt)
+		cancel()
+		switch {
+		case err == nil:
+			success = start
+			h.refreshed.Store(int64(start.Sub(h.epoch)))
+			next.Reset(h.timing.Refresh)
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, connstore.ErrLost):
+			h.lose(err)
+			return
+		case !time.Now().Before(fence):
+			h.lose(errors.Join(connstore.ErrLost, err))
+			return
+		default:
+			next.Reset(min(retryPause, h.timing.Refresh))
+		}
+	}
+}
+
+// refresh writes the lease again. After a wrong sequence it looks whose the lease is (nats-facts §5.6): its own value is
+// a write whose acknowledgement was lost, or one still under way; a marker of expiry it may take back; anything else is
+// another's.
+func (h *holder) refresh(ctx context.Context) error {
+	seq, err := h.leases.write(ctx, h.edge, h.value, h.seq)
+	if errors.Is(err, errMoved) {
+		now, readErr := h.leases.read(ctx, h.edge)
+		switch {
+		case readErr != nil:
+			return readErr
+		case now.is(h.value), now.state == leaseExpired:
+			seq, err = h.leases.write(ctx, h.edge, h.value, now.seq)
+		default:
+			return connstore.ErrLost
+		}
+	}
+	if err != nil {
+		return err
+	}
+	h.seq = seq
+	return nil
+}
+
+// lose says that the lease is lost; the first reason counts.
+func (h *holder) lose(reason error) {
+	h.lostOnce.Do(func() {
+		h.reason.Store(&reason)
+		close(h.lost)
+	})
+}
+
+func (h *holder) isLost() bool {
+	select {
+	case <-h.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// fresh reports whether no refresh is overdue.
+func (h *holder) fresh() bool {
+	age := time.Since(h.epoch) - time.Duration(h.refreshed.Load())
+	return !h.isLost() && age < overdueAfter*h.timing.Refresh
+}
+
+// overdueAfter intervals without a refresh are no jitter any more.
+const overdueAfter = 2
+
+// stop ends the refreshing and waits for it. The lease stays as it is.
+func (h *holder) stop() {
+	h.cancel()
+	<-h.done
+}
+
+// drop removes the lease after stop; errMoved when it is another's.
+func (h *holder) drop(ctx context.Context) error {
+	err := h.leases.remove(ctx, h.edge, h.seq)
+	if !errors.Is(err, errMoved) {
+		return err
+	}
+	now, err := h.leases.read(ctx, h.edge)
+	switch {
+	case err != nil:
+		return err
+	case now.is(h.value):
+		return h.leases.remove(ctx, h.edge, now.seq)
+	case now.state == leaseExpired, now.state == leaseNone, now.state == leaseDropped:
+		return nil
+	}
+	return errMoved
+}

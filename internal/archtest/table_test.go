@@ -1,0 +1,83 @@
+package archtest
+
+// row is what one folder may import of this module. It holds for the folders below it too, unless they have a row.
+type row struct {
+	folder string
+	may    []string // folders, each with those below it
+}
+
+// imports is the import table: everything points from the bottom to the top. edge and integrations do not know each
+// other: they meet in gateway, over bus.
+var imports = []row{
+	{"gateway", nil},
+
+	{"schemas/definition", []string{"gateway"}},
+	{"schemas/event", []string{"gateway"}},
+	{"schemas/proxy", []string{"gateway", "schemas/event"}},
+
+	{"router/mapping", []string{"gateway"}},
+	{"router", []string{"gateway", "schemas", "router/mapping"}},
+	{"bus", []string{"gateway", "schemas"}},
+	{"connstore", []string{"gateway", "connstore"}},
+
+	{"edge", []string{"gateway", "schemas", "router", "bus", "connstore"}},
+	{"integrations", []string{"gateway", "schemas", "router", "bus", "integrations"}},
+	{"control", []string{"gateway", "schemas", "router", "bus", "connstore"}},
+
+	{"internal/telemetry", nil},
+	{"internal/runner", nil},
+	{"internal/app", []string{
+		"gateway", "schemas", "router", "bus", "connstore", "edge", "integrations", "control", "internal",
+	}},
+	{"cmd", []string{"gateway", "schemas", "internal"}},
+
+	// Examples are outsiders: they know the gateway by its subjects and addresses alone.
+	{"examples", []string{"examples"}},
+	// End-to-end tests start what the command starts, and speak with it from outside.
+	{"test", []string{"gateway", "schemas", "internal/app", "examples"}},
+	{"internal/archtest", nil},
+}
+
+// forTests may be imported by tests anywhere: contracts, in-memory twins, and a NATS server in the process.
+var forTests = []string{
+	"connstore/connstoretest", "connstore/memory", "integrations/integrationstest", "examples/natsbackend/edgetest",
+}
+
+// module says who may import a module of others. A package that the table does not name is refused, so that go.mod grows
+// by decision.
+type module struct {
+	path string   // a module, or packages of it; the longest match holds
+	may  []string // folders, each with those below it; nil means only tests
+	all  bool     // any package but gateway, which has the standard library alone
+}
+
+var modules = []module{
+	// NATS: one package speaks it, one stores in it; the examples are its users.
+	{path: "github.com/nats-io/nats.go", may: []string{"bus", "connstore/journal", "examples"}},
+	{path: "github.com/nats-io/nats-server/v2", may: []string{"bus"}},
+
+	{path: "github.com/gobwas/ws", may: []string{"edge"}},
+	{path: "github.com/tidwall/gjson", may: []string{"router", "bus", "edge", "integrations", "schemas"}},
+	{path: "go.yaml.in/yaml/v3", may: []string{"schemas/definition", "cmd"}},
+	{path: "github.com/alecthomas/kong", may: []string{"cmd"}},
+	{path: "golang.org/x/term", may: []string{"cmd", "internal"}},
+	{path: "golang.org/x/sys", may: []string{"bus", "edge", "internal"}},
+	{path: "golang.org/x/sync", all: true},
+
+	// The API of OpenTelemetry is for all; the rest of it is set up in one place.
+	{path: "go.opentelemetry.io/otel", all: true},
+	{path: "go.opentelemetry.io/otel/sdk", may: []string{"internal/telemetry"}},
+	{path: "go.opentelemetry.io/otel/exporters", may: []string{"internal/telemetry"}},
+	{path: "github.com/prometheus/client_golang", may: []string{"internal/telemetry"}},
+
+	{path: "github.com/google/go-cmp"},
+	{path: "go.uber.org/goleak"},
+	{path: "github.com/coder/websocket"}, // an implementation of its own, so that it finds our mistakes
+	{path: "github.com/santhosh-tekuri/jsonschema/v6"},
+	{path: "golang.org/x/tools/txtar"},
+}
+
+// exceptions are the places that break a rule, by "rule path", each with its reason.
+var exceptions = map[string]string{
+	"listen bus/embedded.go": "tries whether the port of the embedded NATS is free, so that the fault can name the flag",
+}

@@ -1,0 +1,44 @@
+package backend
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+// The headers that the gateway adds to its calls (contract/websocket-api.md §7.3).
+const (
+	HeaderAPIID     = "X-Amzn-Apigateway-Api-Id"
+	HeaderTraceID   = "X-Amzn-Trace-Id"
+	HeaderUserAgent = "User-Agent"
+)
+
+// Identify adds what tells a backend which API calls it: the API's id, and a user agent and a trace id unless the
+// client sent its own.
+func Identify(ctx context.Context, h http.Header, api gateway.APIID) {
+	h[HeaderAPIID] = []string{string(api)}
+	if len(h[HeaderUserAgent]) == 0 {
+		h[HeaderUserAgent] = []string{"AmazonAPIGateway_" + string(api)}
+	}
+	if len(h[HeaderTraceID]) == 0 {
+		h[HeaderTraceID] = []string{traceID(ctx)}
+	}
+}
+
+// traceID returns X-Ray's form of the trace that ctx carries, or of a new one: "Root=1-" and 8 and 24 hex digits.
+func traceID(ctx context.Context) string {
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		id := span.TraceID().String()
+		return "Root=1-" + id[:8] + "-" + id[8:]
+	}
+	var random [12]byte
+	_, _ = rand.Read(random[:]) // never fails: crypto/rand ends the process instead
+	return fmt.Sprintf("Root=1-%08x-%s", uint32(time.Now().Unix()), hex.EncodeToString(random[:]))
+}

@@ -1,0 +1,66 @@
+package backend
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The limits of the shared transport.
+const (
+	// dialTimeout: a backend that does not take a connection in this time is unreachable; it leaves most of a route's
+	// 29 s to nothing worse than one lost SYN (Linux sends it again after 1 s and 3 s).
+	dialTimeout = 5 * time.Second
+	// handshakeTimeout bounds TLS after the connection stands.
+	handshakeTimeout = 5 * time.Second
+	// keepAlive finds a backend's host that vanished while a connection was idle.
+	keepAlive = 15 * time.Second
+	// idleTimeout is longer than a chat's pauses and shorter than the idle limit of common backends' fronts would be
+	// noticed at: a connection closed by the other side is redialled without an error anyway.
+	idleTimeout = 90 * time.Second
+	// maxIdle bounds what a quiet process keeps open in all, maxIdlePerHost what one backend may hold of it. net/http's
+	// own default of 2 per host would dial anew for nearly every event.
+	maxIdle        = 1024
+	maxIdlePerHost = 256
+	// maxPerHost keeps one slow backend from taking every file descriptor; calls beyond it wait within their timeout.
+	maxPerHost = 1024
+	// maxResponseHeader is what DESIGN §3.10 sets aside for headers in a message of the bus.
+	maxResponseHeader = 64 << 10
+	// expectContinue is unused while we strip Expect; set so that a mapped one cannot wait for ever.
+	expectContinue = time.Second
+)
+
+// TransportConfig changes how backends are reached. The zero value is right for production.
+type TransportConfig struct {
+	// TLS is the client's TLS configuration: extra roots, client certificates. nil trusts the system's roots. Versions
+	// below 1.2 are never spoken (contract/http-api.md §7.7).
+	TLS *tls.Config
+}
+
+// NewTransport returns the pool of connections that a process shares among its HTTP backends. Its owner calls
+// CloseIdleConnections when the last call has ended. HTTP_PROXY and its relatives are obeyed as Go programs do.
+func NewTransport(c TransportConfig) *http.Transport {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.TLS != nil {
+		config = c.TLS.Clone()
+		config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true) // as Amazon's (contract/http-api.md §7.7)
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        config,
+		TLSHandshakeTimeout:    handshakeTimeout,
+		DisableCompression:     true, // bodies pass as the backend made them
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    maxIdlePerHost,
+		MaxConnsPerHost:        maxPerHost,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxResponseHeader,
+		ExpectContinueTimeout:  expectContinue,
+		Protocols:              protocols,
+	}
+}

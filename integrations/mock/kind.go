@@ -1,0 +1,54 @@
+package mock
+
+import (
+	"context"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/integrations"
+)
+
+// Kind is the MOCK integration type.
+type Kind struct{}
+
+var _ integrations.Kind = Kind{}
+
+// New returns the kind; it needs nothing.
+func New() Kind { return Kind{} }
+
+// Type returns MOCK.
+func (Kind) Type() gateway.IntegrationType { return gateway.IntegrationMock }
+
+// Check reports templates that are missing or not fixed, and status codes that no response takes.
+func (Kind) Check(in *gateway.Integration, _ gateway.Protocol) []gateway.Fault {
+	_, faults := compile(in)
+	return append(integrations.Unused(in, integrations.FieldRequestTemplates, integrations.FieldResponses), faults...)
+}
+
+// Open decides the answer. It fails only for an integration that has not passed Check.
+func (Kind) Open(in *gateway.Integration, _ integrations.Route) (gateway.Invoker, error) {
+	a, faults := compile(in)
+	if len(faults) > 0 {
+		return nil, &integrations.FaultError{Fault: faults[0]}
+	}
+	return a, nil
+}
+
+// answer is what every event of the route gets.
+type answer struct {
+	status      int
+	body        []byte
+	contentType string // "" when the response has no template
+}
+
+// Invoke returns the answer; ctx matters only when it has ended already.
+func (a *answer) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, integrations.Ended(err)
+	}
+	reply := &gateway.Reply{Status: a.status, Body: a.body}
+	// A frame has no headers, so only the other kinds of events pay for the map.
+	if a.contentType != "" && ev.Kind != gateway.EventMessage {
+		reply.Header = gateway.Header{"Content-Type": {a.contentType}}
+	}
+	return reply, nil
+}

@@ -1,0 +1,159 @@
+package httpproxy
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/integrations"
+	"github.com/sallyport/sallyport/integrations/backend"
+	"github.com/sallyport/sallyport/router/mapping"
+)
+
+// methodAny passes a client's own method on, as does leaving httpMethod out.
+const methodAny = "ANY"
+
+// methods are the values of httpMethod. CONNECT and TRACE are not for backends.
+func methods() []string {
+	return []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodHead, http.MethodOptions, methodAny}
+}
+
+// Config says what a Kind works with.
+type Config struct {
+	// Client makes the calls. Required.
+	Client *backend.Client
+}
+
+// Kind is the HTTP_PROXY integration type.
+type Kind struct{ client *backend.Client }
+
+var _ integrations.Kind = (*Kind)(nil)
+
+// New returns the kind.
+func New(c Config) (*Kind, error) {
+	if c.Client == nil {
+		return nil, errors.New("httpproxy: Config.Client is missing")
+	}
+	return &Kind{client: c.Client}, nil
+}
+
+// Type returns HTTP_PROXY.
+func (*Kind) Type() gateway.IntegrationType { return gateway.IntegrationHTTPProxy }
+
+// Check reports a uri that is no URL, an unknown method, and request parameters that can't be set.
+func (*Kind) Check(in *gateway.Integration, _ gateway.Protocol) []gateway.Fault {
+	faults := integrations.Unused(in, integrations.FieldURI, integrations.FieldHTTPMethod,
+		integrations.FieldRequestParameters)
+	wrong := backend.CheckURI(in.URI)
+	faults = append(faults, wrong...)
+	if in.HTTPMethod != "" && !slices.Contains(methods(), in.HTTPMethod) {
+		faults = append(faults, gateway.Fault{
+			Path:    []string{string(integrations.FieldHTTPMethod)},
+			Problem: "unknown method",
+			Hint:    "one of " + strings.Join(methods(), ", "),
+		})
+	}
+	if len(wrong) == 0 {
+		parameters, _ := mapping.ParseParameters(in.RequestParameters) // router reports what it can't read
+		faults = append(faults, checkPath(in.URI, parameters)...)
+	}
+	return append(faults, checkHeaders(in.RequestParameters)...)
+}
+
+// checkPath reports path targets that the uri has no place for.
+func checkPath(uri string, parameters *mapping.Parameters) []gateway.Fault {
+	parsed, err := mapping.ParseURI(uri)
+	if err != nil {
+		return nil // router reports it
+	}
+	var faults []gateway.Fault
+	for _, name := range parameters.PathNames() {
+		if !slices.Contains(parsed.PathParameters(), name) {
+			faults = append(faults, gateway.Fault{
+				Path:    []string{string(integrations.FieldRequestParameters), "integration.request.path." + name},
+				Problem: "the uri has no {" + name + "}",
+				Hint:    "write {" + name + "} where the value belongs",
+			})
+		}
+	}
+	return faults
+}
+
+const headerTarget = "integration.request.header."
+
+// checkHeaders reports targets that would break the framing of the request.
+func checkHeaders(parameters map[string]string) []gateway.Fault {
+	var faults []gateway.Fault
+	for _, target := range slices.Sorted(maps.Keys(parameters)) {
+		name, isHeader := strings.CutPrefix(target, headerTarget)
+		if isHeader && reserved(http.CanonicalHeaderKey(name)) {
+			faults = append(faults, gateway.Fault{
+				Path:    []string{string(integrations.FieldRequestParameters), target},
+				Problem: "this header belongs to the connection and can't be set",
+				Hint:    "choose another name",
+			})
+		}
+	}
+	return faults
+}
+
+// Open resolves the uri for the route's stage.
+func (k *Kind) Open(in *gateway.Integration, r integrations.Route) (gateway.Invoker, error) {
+	parameters, faults := mapping.ParseParameters(in.RequestParameters)
+	if len(faults) > 0 {
+		return nil, &integrations.FaultError{Fault: integrations.Under(integrations.FieldRequestParameters, faults)[0]}
+	}
+	p := &proxy{client: k.client, route: r, parameters: parameters}
+	if in.HTTPMethod != methodAny {
+		p.method = in.HTTPMethod
+	}
+	if err := p.resolve(in.URI); err != nil {
+		return nil, &integrations.FaultError{Fault: gateway.Fault{
+			Path:    []string{string(integrations.FieldURI)},
+			Problem: backend.Cause(err),
+			Hint:    "look at the variables of stage " + string(r.Stage),
+		}}
+	}
+	return p, nil
+}
+
+// resolve prepares the URL: whole when nothing in it depends on a request, else checked with sample values.
+func (p *proxy) resolve(uri string) error {
+	parsed, err := mapping.ParseURI(uri)
+	if err != nil {
+		return err
+	}
+	names := parsed.PathParameters()
+	samples := make(map[string]string, len(names))
+	for _, name := range names {
+		samples[name] = "/" // never valid in a host, where no client's value may stand
+	}
+	expanded, err := parsed.Expand(p.route.Variables, samples)
+	if err != nil {
+		return err
+	}
+	u, err := backend.ParseURL(expanded)
+	if err != nil {
+		return err
+	}
+	p.uri = parsed
+	if len(names) == 0 {
+		p.fixed = u
+	}
+	return nil
+}
+
+// proxy is one route's backend.
+type proxy struct {
+	client     *backend.Client
+	route      integrations.Route
+	method     string // "" is the client's own, POST for WebSocket events
+	parameters *mapping.Parameters
+	uri        *mapping.URI
+	fixed      *url.URL // nil when the uri has path parameters
+}

@@ -1,0 +1,101 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sallyport/sallyport/connstore"
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router"
+	"github.com/sallyport/sallyport/schemas/event"
+)
+
+// CallbackPolicy says who may use @connections over HTTP.
+type CallbackPolicy uint8
+
+// The policies. Signed callbacks get one of their own.
+const (
+	// CallbacksRefused answers every HTTP callback with 403; the NATS ones are not the edge's to refuse.
+	CallbacksRefused CallbackPolicy = iota
+	// CallbacksOpen takes them from anybody.
+	CallbacksOpen
+)
+
+// Config is what a Server needs. Live, Sender, Invoker, Journal, Remote and Lease are required.
+type Config struct {
+	// Listen is the data plane's address, host:port.
+	Listen string
+	// Domain is the base of host-style addresses (DESIGN §4).
+	Domain string
+	// Live holds the programs; a swap reaches open sockets with their next message.
+	Live *router.Live
+	// Sender carries WebSocket events, Invoker HTTP requests.
+	Sender  gateway.Sender
+	Invoker gateway.Invoker
+	// Journal records this incarnation's connections and names it.
+	Journal connstore.Journal
+	// Remote reaches connections of other edges.
+	Remote gateway.Connections
+	// Lease reports whether an edge's lease is still there: a silent edge without one is gone for good.
+	Lease func(context.Context, gateway.EdgeID) (bool, error)
+	// Callbacks is the policy for HTTP callbacks; the zero value refuses them.
+	Callbacks CallbackPolicy
+
+	// Observe is told of every event; nil means nobody looks. It must not block.
+	Observe func(event.Record)
+	// Observing reports whether records are wanted now; nil means whenever Observe is set.
+	Observing func() bool
+
+	// TracerProvider and MeterProvider may be nil: nothing is traced or counted.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
+	// Logger may be nil: nothing is logged.
+	Logger *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+
+	// HandshakeTimeout bounds a connection's first request head; 0 means 10 s.
+	HandshakeTimeout time.Duration
+	// DrainTimeout is the time over which Drain spreads its closes; 0 closes all at once.
+	DrainTimeout time.Duration
+}
+
+// check names the first required field that is missing and fills in the defaults of the others.
+func (c *Config) check() error {
+	switch {
+	case c.Live == nil:
+		return errors.New("edge: Config.Live is missing")
+	case c.Sender == nil:
+		return errors.New("edge: Config.Sender is missing")
+	case c.Invoker == nil:
+		return errors.New("edge: Config.Invoker is missing")
+	case c.Journal == nil:
+		return errors.New("edge: Config.Journal is missing")
+	case c.Remote == nil:
+		return errors.New("edge: Config.Remote is missing")
+	case c.Lease == nil:
+		return errors.New("edge: Config.Lease is missing")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.HandshakeTimeout <= 0 {
+		c.HandshakeTimeout = defaultHandshakeTimeout
+	}
+	if c.Observing == nil {
+		looking := c.Observe != nil
+		c.Observing = func() bool { return looking }
+	}
+	if c.Observe == nil {
+		c.Observe = func(event.Record) {}
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+package edge
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // RFC 6455 §4.2.2 wants it
+	"encoding/base64"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router"
+	"github.com/sallyport/sallyport/schemas/event"
+)
+
+// webSocketVersion is that of RFC 6455.
+const webSocketVersion = "13"
+
+// handshake is one upgrade request on its way. One goroutine owns it.
+type handshake struct {
+	nc    net.Conn
+	early []byte // bytes behind the head
+	head  requestHead
+
+	arrived time.Time
+	path    string // percent-encoded
+	query   string // without '?'
+	host    string // as the client wrote it
+	program *router.Program
+	conn    gateway.Connection
+	request gateway.RequestID // of $connect
+	accept  string            // subprotocol that the backend chose
+}
+
+func newHandshake(nc net.Conn, early []byte, head requestHead) *handshake {
+	return &handshake{nc: nc, early: early, head: head}
+}
+
+// upgrade takes a handshake from its head to a socket, or to the answer that refuses it:
+// resolve → identify → record → $connect → 101. It blocks as long as the journal and the backend take, both bounded.
+func (s *Server) upgrade(h *handshake) {
+	h.arrived = s.now()
+	if !s.enter() {
+		_ = writeAnswer(h.nc, refusalUnavailable())
+		_ = h.nc.Close()
+		return
+	}
+	defer s.leave()
+	err := s.resolve(h)
+	if err == nil {
+		err = s.admit(h)
+	}
+	if err != nil {
+		refusal := asRefusal(err)
+		writeRefusal(h.nc, refusal)
+		_ = h.nc.Close()
+		s.handshakeTold(h, refusal.status, refusal.code, err)
+		return
+	}
+	// Told before the client can send anything, so that records are in order.
+	s.handshakeTold(h, http.StatusSwitchingProtocols, "", nil)
+	s.open(h)
+}
+
+func asRefusal(err error) *handshakeRefusal {
+	var r *handshakeRefusal
+	switch {
+	case errors.As(err, &r):
+		return r
+	case errors.Is(err, errStopped):
+		return refusalUnavailable()
+	}
+	return refusalOf(err)
+}
+
+// resolve finds the program that the client wants and holds the request to RFC 6455 §4.2.1.
+func (s *Server) resolve(h *handshake) error {
+	u, err := url.ParseRequestURI(h.head.target)
+	if err != nil {
+		return refusalBadRequest()
+	}
+	h.host = h.head.header.Get("Host")
+	if u.Host != "" {
+		h.host = u.Host // RFC 9112 §3.2.2: the absolute form wins
+	}
+	h.path, h.query = u.EscapedPath(), u.RawQuery
+	address, ok := s.cfg.Live.Load().Resolve(h.host, h.path)
+	// The path is fixed: what follows the stage is nobody's (contract/websocket-api.md §2).
+	if !ok || address.Program.Protocol() != gateway.ProtocolWebSocket || address.Path != "" && address.Path != "/" {
+		return refusalForbidden()
+	}
+	h.program = address.Program
+	return checkUpgrade(&h.head, h.program)
+}
+
+func checkUpgrade(head *requestHead, p *router.Program) error {
+	header := head.header
+	key, err := base64.StdEncoding.DecodeString(header.Get("Sec-WebSocket-Key"))
+	const keyBytes = 16
+	major, minor, _ := http.ParseHTTPVersion(head.proto)
+	switch {
+	case head.method != http.MethodGet:
+		return refusalMethod()
+	case major != 1 || minor < 1, !hasToken(header.Get("Connection"), "upgrade"), err != nil || len(key) != keyBytes:
+		return refusalBadRequest()
+	case header.Get("Sec-WebSocket-Version") == "":
+		return refusalBadRequest()
+	case header.Get("Sec-WebSocket-Version") != webSocketVersion:
+		return refusalVersion()
+	case header.Get("Transfer-Encoding") != "", header.Get("Content-Length") != "" && header.Get("Content-Length") != "0":
+		return refusalBadRequest() // a body would be read as frames
+	case !p.OriginAllowed(header.Get("Origin")):
+		return refusalForbidden()
+	}
+	return nil
+}
+
+// admit gives the connection its id, records it and asks the backend.
+func (s *Server) admit(h *handshake) error {
+	h.request = gateway.NewRequestID()
+	h.conn = gateway.Connection{
+		ID: gateway.NewConnectionID(s.cfg.Journal.Edge()), API: h.program.API(), Stage: h.program.Stage(),
+		// The journal keeps milliseconds, so an event of ours and one of a take-over say the same.
+		ConnectedAt: h.arrived.UTC().Truncate(time.Millisecond), DomainName: withoutPort(h.host),
+		SourceIP: peerIP(h.nc.RemoteAddr().String()), UserAgent: h.head.header.Get("User-Agent"),
+	}
+	if err := s.record(&h.conn); err != nil {
+		return refusalUnavailable()
+	}
+	if err := s.connect(h); err != nil {
+		if !errors.Is(err, errStopped) { // unknown what the backend says: a take-over tells it of the end
+			s.cfg.Journal.Closed(h.conn.ID)
+		}
+		return err
+	}
+	return nil
+}
+
+// record makes the connection durable before anybody can know of it (DESIGN §3.5). While the journal is unhealthy only
+// some may wait for it.
+func (s *Server) record(c *gateway.Connection) error {
+	if s.stopping() {
+		return errStopped
+	}
+	if !s.cfg.Journal.Healthy() {
+		select {
+		case s.journalWaiters <- struct{}{}:
+			defer func() { <-s.journalWaiters }()
+		default:
+			return gateway.Errorf(gateway.CodeUnavailable, "too many connections wait for the store")
+		}
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, journalWait)
+	defer cancel()
+	kept := *c
+	err := s.cfg.Journal.Opened(ctx, &kept)
+	if err != nil {
+		s.log.Warn("connection not recorded", "api", c.API, "stage", c.Stage, "error", err)
+	}
+	return err
+}
+
+// open turns an admitted handshake into a socket. Whatever happens to the client from here on, its $disconnect is told.
+func (s *Server) open(h *handshake) {
+	k := s.newSocket(h.conn, event.AppendConnection(nil, &h.conn))
+	k.link = s.engine.open(h.nc, k)
+	response := s.buffers.get()
+	response.b = appendSwitching(response.b, h.head.header.Get("Sec-WebSocket-Key"), h.accept)
+	k.mu.Lock()
+	// Reachable before the client has the 101, and not able to send before it: the lock is held.
+	s.remember(k)
+	k.sendLocked(response)
+	k.mu.Unlock()
+	s.wheel.arm(&k.timer, k.due(s.now()))
+	switch {
+	case s.fenced.Load():
+		k.end(endFenced())
+	case s.draining.Load():
+		k.end(endGoingAway())
+	}
+	k.link.start(h.early)
+}
+
+// appendSwitching appends the 101 (RFC 6455 §4.2.2). Extensions are declined.
+func appendSwitching(b []byte, key, subprotocol string) []byte {
+	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+	sum := sha1.Sum([]byte(key + guid)) //nolint:gosec // RFC 6455 §4.2.2 wants it
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\n"...)
+	b = appendHeader(b, "Upgrade", "websocket")
+	b = appendHeader(b, "Connection", "Upgrade")
+	b = appendHeader(b, "Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
+	if subprotocol != "" {
+		b = appendHeader(b, "Sec-WebSocket-Protocol", subprotocol)
+	}
+	return append(b, "\r\n"...)
+}
+
+// handshakeTold records and counts the end of a handshake.
+func (s *Server) handshakeTold(h *handshake, status int, code gateway.Code, err error) {
+	r := event.Record{
+		Time: h.arrived, Kind: event.KindConnect, Connection: h.conn.ID, Request: h.request, Method: h.head.method,
+		Path: h.path, Status: status, Code: code, Latency: s.now().Sub(h.arrived),
+	}
+	if err != nil {
+		r.Error = asRefusal(err).Error()
+	}
+	if h.program != nil {
+		r.API, r.Stage = h.program.API(), h.program.Stage()
+		if h.program.Connect() != nil {
+			r.Route = gateway.RouteConnect
+		}
+	}
+	s.metrics.handshake(r.API, r.Stage, status)
+	if s.observing() {
+		s.observe(r)
+	}
+}

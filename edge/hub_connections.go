@@ -1,0 +1,111 @@
+package edge
+
+import (
+	"context"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/schemas/event"
+)
+
+// localConnections is the @connections API for the sockets of this edge. Every callback, over HTTP or NATS, ends here
+// when the edge owns the connection.
+type localConnections struct{ server *Server }
+
+// The callbacks' methods as records and metrics name them: those of the HTTP API.
+const (
+	callbackPost   = "POST"
+	callbackGet    = "GET"
+	callbackDelete = "DELETE"
+)
+
+func errGone() *gateway.Error {
+	return gateway.Errorf(gateway.CodeGone, "the connection is gone")
+}
+
+// find returns the open socket that ref addresses. One of another API or stage is as good as gone.
+func (l localConnections) find(ref gateway.ConnectionRef) (*socket, error) {
+	k := l.server.hub.get(ref.ID)
+	if k == nil || ref.API != "" && ref.API != k.conn.API || ref.Stage != "" && ref.Stage != k.conn.Stage {
+		return nil, errGone()
+	}
+	return k, nil
+}
+
+// Post sends p as one message. Text must be UTF-8; whoever takes the callback from outside has checked that.
+func (l localConnections) Post(ctx context.Context, ref gateway.ConnectionRef, p gateway.Push) error {
+	start := l.server.now()
+	_, end := l.server.tracing.callback(ctx, callbackPost, ref)
+	k, err := l.find(ref)
+	if err == nil {
+		err = l.push(k, p)
+	}
+	end(err)
+	l.told(callbackPost, ref, k, start, len(p.Body), err)
+	return err
+}
+
+func (l localConnections) push(k *socket, p gateway.Push) error {
+	program := l.server.program(k.conn.API, k.conn.Stage)
+	if program == nil {
+		return errGone()
+	}
+	limits := program.Limits()
+	if len(p.Body) > limits.MaxMessageBytes {
+		return gateway.Errorf(gateway.CodeTooLarge, "the message is longer than %d bytes", limits.MaxMessageBytes)
+	}
+	op := ws.OpText
+	if p.Binary {
+		op = ws.OpBinary
+	}
+	return k.push(op, p.Body, limits)
+}
+
+// Get returns what the edge knows of the connection now.
+func (l localConnections) Get(ctx context.Context, ref gateway.ConnectionRef) (gateway.ConnectionStatus, error) {
+	start := l.server.now()
+	_, end := l.server.tracing.callback(ctx, callbackGet, ref)
+	k, err := l.find(ref)
+	end(err)
+	l.told(callbackGet, ref, k, start, 0, err)
+	if err != nil {
+		return gateway.ConnectionStatus{}, err
+	}
+	return k.status(), nil
+}
+
+// Delete closes the connection with c, 1000 unless it has a code.
+func (l localConnections) Delete(ctx context.Context, ref gateway.ConnectionRef, c gateway.Close) error {
+	start := l.server.now()
+	_, end := l.server.tracing.callback(ctx, callbackDelete, ref)
+	k, err := l.find(ref)
+	if err == nil {
+		if c.Code != 0 && !validCloseCode(c.Code) {
+			err = gateway.Errorf(gateway.CodeBadRequest, "%d is no close code that may be sent", c.Code)
+		} else {
+			k.end(endByCallback(c))
+		}
+	}
+	end(err)
+	l.told(callbackDelete, ref, k, start, 0, err)
+	return err
+}
+
+// told records and counts one callback.
+func (l localConnections) told(method string, ref gateway.ConnectionRef, k *socket, start time.Time, bytes int, err error) {
+	code := gateway.ErrorCode(err)
+	ref.API, ref.Stage = "", "" // what a caller says of an unknown connection may be anything
+	if k != nil {
+		ref.API, ref.Stage = k.conn.API, k.conn.Stage
+	}
+	l.server.metrics.callback(ref.API, ref.Stage, method, code)
+	if !l.server.observing() {
+		return
+	}
+	l.server.observe(event.Record{
+		Time: start, API: ref.API, Stage: ref.Stage, Kind: event.KindCallback, Connection: ref.ID, Method: method,
+		Code: code, Error: publicMessage(err), Latency: l.server.now().Sub(start), BytesOut: bytes,
+	})
+}

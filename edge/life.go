@@ -1,0 +1,221 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+// Who is inside, who waits for them to leave, and how they are put out at the end.
+
+// enter counts a handshake in, unless the server takes no more of them.
+func (s *Server) enter() bool {
+	if s.draining.Load() || s.fenced.Load() {
+		return false
+	}
+	select {
+	case s.upgrades <- struct{}{}:
+	default:
+		return false
+	}
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.noMoreWay {
+		<-s.upgrades
+		return false
+	}
+	s.entered++
+	return true
+}
+
+func (s *Server) leave() {
+	<-s.upgrades
+	s.life.Lock()
+	defer s.life.Unlock()
+	s.entered--
+	s.changedLocked()
+}
+
+// remember makes a socket reachable and counts it.
+func (s *Server) remember(k *socket) {
+	s.hub.add(k)
+	s.metrics.connection(k.conn.API, k.conn.Stage, 1)
+	s.life.Lock()
+	defer s.life.Unlock()
+	s.sockets++
+}
+
+// forget takes a socket out of the hub. It is counted until its link has ended.
+func (s *Server) forget(k *socket) {
+	if !s.hub.remove(k) {
+		return
+	}
+	s.metrics.connection(k.conn.API, k.conn.Stage, -1)
+	s.life.Lock()
+	defer s.life.Unlock()
+	s.leaving[k] = struct{}{}
+}
+
+// left counts a socket out.
+func (s *Server) left(k *socket) {
+	s.life.Lock()
+	defer s.life.Unlock()
+	delete(s.leaving, k)
+	s.sockets--
+	s.changedLocked()
+}
+
+// cutLeaving cuts the sockets whose close handshake still runs.
+func (s *Server) cutLeaving() {
+	s.life.Lock()
+	sockets := slices.Collect(maps.Keys(s.leaving))
+	s.life.Unlock()
+	for _, k := range sockets {
+		k.cut()
+	}
+}
+
+// countRequests counts net/http's connections; those that were hijacked are handshakes by then.
+func (s *Server) countRequests(_ net.Conn, state http.ConnState) {
+	s.life.Lock()
+	defer s.life.Unlock()
+	switch state {
+	case http.StateNew:
+		s.requests++
+	case http.StateClosed, http.StateHijacked:
+		s.requests--
+		s.changedLocked()
+	case http.StateActive, http.StateIdle:
+	}
+}
+
+// changedLocked wakes those who wait for a count to become 0.
+func (s *Server) changedLocked() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// waitFor returns when *count is 0, or with the cause of ctx's end.
+func (s *Server) waitFor(ctx context.Context, count *int) error {
+	for {
+		s.life.Lock()
+		if *count == 0 {
+			s.life.Unlock()
+			return nil
+		}
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
+		changed := s.changed
+		s.life.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (s *Server) waitHandshakes(ctx context.Context) error { return s.waitFor(ctx, &s.entered) }
+func (s *Server) waitSockets(ctx context.Context) error    { return s.waitFor(ctx, &s.sockets) }
+
+// waitFenced gives the clients the time to hear why they are closed.
+func (s *Server) waitFenced(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	_ = s.waitSockets(ctx) // what is left is cut
+}
+
+// finish lets Serve return.
+func (s *Server) finish() { s.finished.Do(func() { close(s.done) }) }
+
+// stopping reports whether Serve is over.
+func (s *Server) stopping() bool { return s.ctx.Err() != nil }
+
+// closeDoors ends all accepting.
+func (s *Server) closeDoors() {
+	s.front.stop()
+	_ = s.front.plain.Close()
+	_ = s.web.Close() // cuts its connections as well
+}
+
+// cutAll ends what is inside and returns when it is out. No $disconnect is published for sockets that are cut here: they
+// stay in the journal, and the next incarnation tells of them.
+func (s *Server) cutAll() {
+	s.front.close()
+	_ = s.web.Close() // again: a connection may have come in just before the doors closed
+	s.life.Lock()
+	s.noMoreWay = true
+	s.life.Unlock()
+	_ = s.waitHandshakes(context.Background()) // their waits ended with s.ctx
+	for _, k := range s.hub.all() {
+		k.end(ending{notice: noticeTakeover})
+	}
+	_ = s.waitFor(context.Background(), &s.requests) // their connections are closed
+	s.cutLeaving()
+	s.engine.wait()
+}
+
+// sweep looks at all that is due, once an interval, until ctx ends.
+func (s *Server) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := s.now()
+		s.follow(now)
+		s.wheel.sweep(now)
+	}
+}
+
+// follow brings a new table to the sockets: those of removed APIs are closed, the others' deadlines are asked for anew,
+// since limits may have become shorter.
+func (s *Server) follow(now time.Time) {
+	table := s.cfg.Live.Load()
+	if table == s.seen.Load() {
+		return
+	}
+	s.hub.each(func(k *socket) bool {
+		s.wheel.arm(&k.timer, k.due(now))
+		return true
+	})
+	s.seen.Store(table) // last: until here the old one tells removed APIs' $disconnect routes
+}
+
+// hijack takes an upgrade that came on a connection of net/http.
+func (s *Server) hijack(w http.ResponseWriter, r *http.Request) {
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		s.log.Error("an upgrade can't be taken over", "error", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	early, _ := rw.Reader.Peek(rw.Reader.Buffered()) // what is buffered can be peeked at
+	_ = nc.SetDeadline(time.Time{})
+	if back, ok := nc.(*replayed); ok {
+		nc = back.bare()
+	}
+	s.upgrade(newHandshake(nc, bytes.Clone(early), hijackedHead(r)))
+}
+
+// hijackedHead is the head as net/http read it: names are in its spelling, and Host is back among the headers.
+func hijackedHead(r *http.Request) requestHead {
+	header := make(gateway.Header, len(r.Header)+1)
+	for name, values := range r.Header {
+		header[name] = values
+	}
+	header["Host"] = []string{r.Host}
+	return requestHead{method: r.Method, target: r.RequestURI, proto: r.Proto, header: header}
+}

@@ -1,0 +1,169 @@
+package edge
+
+import (
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+// The policy for what goes out, in one place. A push is refused while the queue is full, and its sender is told so;
+// nothing of it was delivered then. Answers to the client's own messages (replies, error frames, pongs) are never
+// refused: at most maxInFlight of them can come, since a full queue stops reading. A queue that stays full for the API's
+// slowClientSeconds closes the client with 1008; it counts as full until half of it is gone.
+
+// push sends a message that the client did not ask for. The error is CodeGone or CodeSlowClient.
+func (k *socket) push(op ws.OpCode, payload []byte, limits gateway.Limits) error {
+	buf := k.server.buffers.get()
+	buf.b = appendMessage(buf.b, op, payload, limits.MaxFrameBytes)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.state != socketOpen {
+		k.server.buffers.put(buf)
+		return errGone()
+	}
+	// An empty queue takes any message: SendQueueBytes may be smaller than the largest of them.
+	if k.queued > 0 && k.queued+len(buf.b) > limits.SendQueueBytes {
+		k.server.buffers.put(buf)
+		k.fullLocked(limits.SlowClient)
+		return gateway.Errorf(gateway.CodeSlowClient, "the client reads too slowly, its send queue is full")
+	}
+	k.sendLocked(buf)
+	k.touch(k.server.now())
+	return nil
+}
+
+// answer sends a message that the client waits for. A closing socket drops it.
+func (k *socket) answer(op ws.OpCode, payload []byte, limits gateway.Limits) {
+	buf := k.server.buffers.get()
+	buf.b = appendMessage(buf.b, op, payload, limits.MaxFrameBytes)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.state != socketOpen {
+		k.server.buffers.put(buf)
+		return
+	}
+	k.sendLocked(buf)
+	k.touch(k.server.now())
+	if k.queued >= limits.SendQueueBytes {
+		k.fullLocked(limits.SlowClient)
+	}
+}
+
+// pong answers a ping, also while closing: RFC 6455 §5.5.3 wants it until the close frame went out, and it is not
+// forbidden before.
+func (k *socket) pong(payload []byte) {
+	buf := k.server.buffers.get()
+	buf.b = appendControl(buf.b, ws.OpPong, payload)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.state != socketOpen {
+		k.server.buffers.put(buf)
+		return
+	}
+	k.sendLocked(buf)
+}
+
+func (k *socket) pingLocked() {
+	buf := k.server.buffers.get()
+	buf.b = appendControl(buf.b, ws.OpPing, nil)
+	k.sendLocked(buf)
+}
+
+// fullLocked notes that the queue is full; it may stay so for the given time.
+func (k *socket) fullLocked(most time.Duration) {
+	if !k.fullSince.IsZero() {
+		return
+	}
+	k.fullSince = k.server.now()
+	k.server.wheel.arm(&k.timer, k.fullSince.Add(most))
+	k.server.metrics.queueFull(k.conn.API, k.conn.Stage)
+}
+
+// sendLocked gives bytes to the link at once if nothing waits before them, else to the queue. It owns buf.
+func (k *socket) sendLocked(buf *buffer) {
+	if k.state == socketClosed {
+		k.server.buffers.put(buf)
+		return
+	}
+	if len(k.queue) == 0 && !k.flushing {
+		n, err := k.link.write(buf.b)
+		if err != nil {
+			k.server.buffers.put(buf)
+			k.link.close() // the engine's gone tells the rest
+			return
+		}
+		if n == len(buf.b) {
+			k.server.buffers.put(buf)
+			return
+		}
+		buf.off = n
+	}
+	k.queueLocked(buf)
+	if !k.flushing {
+		k.flushing = true
+		k.link.flush()
+	}
+}
+
+// queueLocked appends to the last buffer when that has room and is not under way, so that many small frames go out in
+// one write.
+func (k *socket) queueLocked(buf *buffer) {
+	k.queued += len(buf.rest())
+	if last := len(k.queue) - 1; last > 0 {
+		tail := k.queue[last]
+		if len(tail.b)+len(buf.b) <= min(cap(tail.b), flushBytes) {
+			tail.b = append(tail.b, buf.rest()...)
+			k.server.buffers.put(buf)
+			return
+		}
+	}
+	k.queue = append(k.queue, buf)
+}
+
+func (k *socket) pending() []byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.queue) == 0 || k.state == socketClosed {
+		k.flushing = false
+		k.flushedLocked()
+		return nil
+	}
+	b := k.queue[0].rest()
+	return b[:min(len(b), flushBytes)]
+}
+
+func (k *socket) written(n int, err error) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err != nil || k.state == socketClosed {
+		k.flushing = false
+		k.link.close() // the engine's gone tells the rest
+		return false
+	}
+	head := k.queue[0]
+	head.off += n
+	k.queued -= n
+	if len(head.rest()) == 0 {
+		k.queue[0] = nil
+		k.queue = k.queue[1:]
+		k.server.buffers.put(head)
+	}
+	if k.queued == 0 {
+		k.queue = nil // idle sockets keep no queue
+	}
+	k.roomLocked()
+	return true
+}
+
+// roomLocked ends fullness when half of the queue is gone, and reads on if the queue was what stopped it.
+func (k *socket) roomLocked() {
+	const half = 2
+	p := k.server.program(k.conn.API, k.conn.Stage)
+	if p == nil || k.queued > p.Limits().SendQueueBytes/half {
+		return
+	}
+	k.fullSince = time.Time{}
+	k.resumeLocked()
+}

@@ -174,11 +174,14 @@ func (h *callbacks) call(x *callbackExchange, do func(context.Context, gateway.C
 	ctx, cancel := context.WithTimeout(x.ctx, callbackTimeout)
 	defer cancel()
 	err := do(ctx, h.cfg.Remote)
-	if gateway.ErrorCode(err) != gateway.CodeUnavailable {
-		x.owned = err == nil || gateway.ErrorCode(err) != gateway.CodeTimeout
+	switch gateway.ErrorCode(err) {
+	case gateway.CodeUnavailable:
+		return h.silent(x.ctx, owner, err)
+	case gateway.CodeTimeout: // it may have got the call or not: no proof of anything (DESIGN §3.6)
 		return err
 	}
-	return h.silent(x.ctx, owner, err)
+	x.owned = true
+	return err
 }
 
 // silent decides what the silence of an edge means: gone for good without a lease, a retry's worth with one.

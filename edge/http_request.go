@@ -20,6 +20,8 @@ const (
 	bodyTimeout = 60 * time.Second
 	// trustedBodyBytes is the most that is allocated because Content-Length says so; the rest grows as bytes arrive.
 	trustedBodyBytes = 64 << 10
+	// contextBytes is room for a context with a browser's usual path, query and User-Agent.
+	contextBytes = 1 << 10
 	// headerOverhead is what each header line has beside name and value: ": " and CRLF.
 	headerOverhead = 4
 )
@@ -91,7 +93,7 @@ func requestEvent(r *http.Request, m httpMatch, body []byte, x *httpExchange) *g
 		Expect:  gateway.ExpectReply,
 		Timeout: m.route.Timeout(),
 		Request: x.record.Request,
-		Context: event.AppendRequest(nil, event.RequestInfo{
+		Context: event.AppendRequest(make([]byte, 0, contextBytes), event.RequestInfo{
 			API:            m.program.API(),
 			Stage:          m.program.Stage(),
 			Route:          m.route.Context(),

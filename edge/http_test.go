@@ -438,18 +438,18 @@ func TestPeerIP(t *testing.T) {
 	}
 }
 
-// discard is a ResponseWriter that keeps nothing.
-type discard struct{ h http.Header }
+// discardWriter is a ResponseWriter that keeps nothing.
+type discardWriter struct{ h http.Header }
 
-func (d discard) Header() http.Header         { return d.h }
-func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d discard) WriteHeader(int)             {}
+func (d discardWriter) Header() http.Header         { return d.h }
+func (d discardWriter) Write(b []byte) (int, error) { return len(b), nil }
+func (d discardWriter) WriteHeader(int)             {}
 
 func benchRequest(t testing.TB) func() {
 	front := newHTTPFront(httpConfig{Live: shop(t), Invoker: &quiet{&gateway.Reply{Body: []byte("x")}}})
 	r := httptest.NewRequest("GET", "http://shop.localhost/dev/pets/1", nil)
 	r.Header = http.Header{"Accept": {"*/*"}, "User-Agent": {"test/1"}}
-	w := discard{http.Header{}}
+	w := discardWriter{http.Header{}}
 	return func() {
 		clear(w.h)
 		front.ServeHTTP(w, r)
@@ -461,8 +461,8 @@ type quiet struct{ reply *gateway.Reply }
 
 func (q *quiet) Invoke(context.Context, *gateway.Event) (*gateway.Reply, error) { return q.reply, nil }
 
-// maxRequestAllocs is what a small request may cost beside net/http: 24 now, and some air for the race detector.
-const maxRequestAllocs = 30
+// maxRequestAllocs is what a small request may cost beside net/http: 19 now, and some air for the race detector.
+const maxRequestAllocs = 25
 
 func TestRequestAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(100, benchRequest(t)); n > maxRequestAllocs {

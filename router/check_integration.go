@@ -95,20 +95,26 @@ func (c *check) checkURI(where place, key gateway.RouteKey, i *gateway.Integrati
 	if err != nil {
 		return // reported with the integration
 	}
-	for _, stage := range c.stages {
-		variables := stageVariables(c.api, stage)
-		for _, name := range uri.StageVariables() {
-			if _, ok := variables[name]; !ok {
-				c.fault(where, fmt.Sprintf("the uri needs the variable %q, which stage %q does not have", name, stage),
-					"add it under stages."+string(stage)+".variables")
-			}
-		}
+	for _, name := range uri.StageVariables() {
+		c.checkStageVariable(where, name)
 	}
 	known := c.pathParameters(key, i)
 	for _, name := range uri.PathParameters() {
 		if !slices.Contains(known, name) {
 			c.fault(where, fmt.Sprintf("the uri needs {%s}, which the route does not give", name),
 				"map it with integration.request.path."+name)
+		}
+	}
+}
+
+func (c *check) checkStageVariable(where place, name string) {
+	if len(c.stages) == 0 {
+		c.fault(where, fmt.Sprintf("the uri needs the variable %q, but the API names no stage", name), "add it under stages.NAME.variables")
+	}
+	for _, stage := range c.stages {
+		if _, ok := stageVariables(c.api, stage)[name]; !ok {
+			c.fault(where, fmt.Sprintf("the uri needs the variable %q, which stage %q does not have", name, stage),
+				"add it under stages."+string(stage)+".variables")
 		}
 	}
 }

@@ -179,6 +179,11 @@ func TestCompileReportsEveryFault(t *testing.T) {
 			`routes.a.integration.uri: the uri needs the variable "want", which stage "dev" does not have (add it under stages.dev.variables)`,
 			`routes.b.integration: the uri needs {room}, which the route does not give (map it with integration.request.path.room)`,
 		}},
+		{"no stage for a variable", func(a *gateway.API) {
+			a.Routes["a"] = integration(gateway.Integration{Type: gateway.IntegrationHTTPProxy, URI: "http://${stageVariables.b}/"})
+		}, []string{
+			`routes.a.integration.uri: the uri needs the variable "b", but the API names no stage (add it under stages.NAME.variables)`,
+		}},
 		{"stages", func(a *gateway.API) {
 			a.Stages = map[gateway.StageName]*gateway.Stage{
 				"dev": nil, "$default": nil, "$other": nil,

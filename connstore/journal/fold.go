@@ -24,19 +24,56 @@ type folded struct {
 	skipped int
 }
 
+// foldAttempts is how often a journal that shrinks while it is read is read again. A former owner can purge but once more
+// after the fence, so a second reading stands still.
+const foldAttempts = 3
+
 // fold reads the journal of edge up to and including the message with the sequence last. What can't be read is logged with
 // its position, counted and passed over.
+//
+// A purge under way (snapshot.go) could take a close away behind a reader who has seen the open. So the reader makes sure in
+// the end that the journal still begins where it began.
 func (s *Store) fold(ctx context.Context, edge gateway.EdgeID, last uint64) (folded, error) {
+	var f folded
+	for range foldAttempts {
+		first, err := s.firstSequence(ctx, edge)
+		if err == nil {
+			f, err = s.foldOnce(ctx, edge, last)
+		}
+		if err != nil {
+			return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+		}
+		now, err := s.firstSequence(ctx, edge)
+		if err != nil {
+			return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+		}
+		if now == first {
+			break
+		}
+	}
+	return f, nil
+}
+
+// firstSequence returns the sequence of the first message of a journal.
+func (s *Store) firstSequence(ctx context.Context, edge gateway.EdgeID) (uint64, error) {
+	m, err := s.stream.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(s.names.journals+string(edge)))
+	if err != nil {
+		return 0, err
+	}
+	return m.Sequence, nil
+}
+
+func (s *Store) foldOnce(ctx context.Context, edge gateway.EdgeID, last uint64) (folded, error) {
 	consumer, err := s.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		FilterSubjects:    []string{s.names.journals + string(edge)},
 		InactiveThreshold: consumerThreshold,
 	})
 	if err != nil {
-		return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+		return folded{}, err
 	}
 	messages, err := consumer.Messages()
 	if err != nil {
-		return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+		return folded{}, err
 	}
 	defer messages.Stop()
 	f := folded{}
@@ -44,7 +81,7 @@ func (s *Store) fold(ctx context.Context, edge gateway.EdgeID, last uint64) (fol
 	for {
 		msg, seq, err := next(ctx, messages)
 		if err != nil {
-			return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+			return folded{}, err
 		}
 		if seq <= last {
 			f.skipped += s.foldMessage(edge, msg.Data(), seq, live)

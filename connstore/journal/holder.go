@@ -23,6 +23,7 @@ type holder struct {
 	reason   atomic.Pointer[error] // why it was lost; set before lost is closed
 
 	refreshed atomic.Int64 // start of the last successful refresh, as time since epoch
+	confirms  chan chan error
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed when run has returned
@@ -35,7 +36,7 @@ func holdLease(ctx context.Context, l *leases, edge gateway.EdgeID, value []byte
 	ctx, cancel := context.WithCancel(ctx)
 	return &holder{
 		leases: l, edge: edge, value: value, timing: t, seq: seq,
-		lost: make(chan struct{}), cancel: cancel, done: make(chan struct{}), epoch: since,
+		lost: make(chan struct{}), confirms: make(chan chan error), cancel: cancel, done: make(chan struct{}), epoch: since,
 	}, ctx
 }
 
@@ -46,12 +47,14 @@ func (h *holder) run(ctx context.Context) {
 	defer next.Stop()
 	success := h.epoch
 	for {
+		var asked chan error
 		select {
 		case <-ctx.Done():
 			return
 		case <-h.lost:
 			return
 		case <-next.C:
+		case asked = <-h.confirms:
 		}
 		// The server counts the TTL from when it stores the refresh, which is not before now.
 		start := time.Now()
@@ -59,6 +62,9 @@ func (h *holder) run(ctx context.Context) {
 		attempt, cancel := context.WithDeadline(ctx, fence)
 		err := h.refresh(attempt)
 		cancel()
+		if asked != nil {
+			asked <- err
+		}
 		switch {
 		case err == nil:
 			success = start
@@ -99,6 +105,22 @@ func (h *holder) refresh(ctx context.Context) error {
 	}
 	h.seq = seq
 	return nil
+}
+
+// confirm refreshes the lease now, so that its owner knows it to be held for a TTL from here. ErrLost when it is not.
+func (h *holder) confirm(ctx context.Context) error {
+	asked := make(chan error, 1)
+	select {
+	case h.confirms <- asked:
+		return <-asked // run bounds each attempt
+	case <-h.done:
+		if h.isLost() {
+			return connstore.ErrLost
+		}
+		return connstore.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // lose says that the lease is lost; the first reason counts.

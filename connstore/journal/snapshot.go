@@ -28,7 +28,7 @@ type snapshot struct {
 // those of write.
 func (w *writer) advanceSnapshot(ctx context.Context) error {
 	if w.snapshot == nil {
-		if w.stored-w.liveBytes < max(w.garbage, w.liveBytes) {
+		if w.stored-w.liveBytes < max(w.garbage, w.putOff, w.liveBytes) {
 			return nil
 		}
 		if w.liveBytes <= w.max {
@@ -49,12 +49,12 @@ func (w *writer) advanceSnapshot(ctx context.Context) error {
 	err := w.stream.Purge(purge, jetstream.WithPurgeSubject(w.subj), jetstream.WithPurgeSequence(s.first))
 	if err != nil {
 		// Nothing is wrong but the space. The next snapshot is put off, so that a purge that always fails costs little.
-		w.garbage = 2 * (w.stored - w.liveBytes)
+		w.putOff = 2 * (w.stored - w.liveBytes)
 		w.log.Warn("what a snapshot of the connection journal replaced could not be purged", "edge", w.edge, "error", err)
 		return ctx.Err()
 	}
 	w.stored -= s.since
-	w.garbage = garbageBytes
+	w.putOff = 0
 	return nil
 }
 

@@ -24,6 +24,7 @@ type Store struct {
 	leases  *leases
 	names   names
 	max     int // bytes of records per message
+	garbage int // bytes of garbage that call for a snapshot
 	process string
 	alive   connstore.Alive
 	now     func() time.Time
@@ -59,7 +60,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("connstore/journal: %w", err)
 	}
 	s := &Store{
-		js: js, max: most, process: rand.Text(), alive: cfg.Alive, now: cfg.Now, timing: cfg.Timing, log: cfg.Logger,
+		js: js, max: most, garbage: garbageBytes, process: rand.Text(), alive: cfg.Alive, now: cfg.Now, timing: cfg.Timing, log: cfg.Logger,
 		silent: make(map[gateway.EdgeID]time.Time),
 	}
 	for {
@@ -195,7 +196,7 @@ func (s *Store) tryClaim(ctx context.Context, edge gateway.EdgeID, value []byte)
 	j := &journal{store: s, edge: edge, queue: newQueue(), written: make(chan struct{})}
 	j.writer = &writer{
 		js: s.js, stream: s.stream, name: s.names.stream, subj: s.names.journals + string(edge), edge: edge,
-		log: s.log, queue: j.queue, max: s.max, live: make(map[gateway.ConnectionID]*gateway.Connection), garbage: garbageBytes,
+		log: s.log, queue: j.queue, max: s.max, live: make(map[gateway.ConnectionID]*gateway.Connection), garbage: s.garbage,
 	}
 	if err := j.writer.begin(ctx); err != nil {
 		// The id may have a journal that waits for its take-over; or this lease goes the way of every lease.

@@ -294,8 +294,11 @@ func (t *takeOver) done(ctx context.Context) error {
 	if t.finished {
 		return nil
 	}
-	if t.holder.isLost() {
+	switch err := t.holder.confirm(ctx); {
+	case errors.Is(err, connstore.ErrLost):
 		return connstore.ErrTaken
+	case err != nil:
+		return t.store.failure(err)
 	}
 	purge, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()

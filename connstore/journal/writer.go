@@ -48,6 +48,7 @@ type writer struct {
 	stored    int                                          // bytes on the subject, about
 	snapshot  *snapshot                                    // under way, or nil
 	garbage   int                                          // bytes that may be there for nothing before a snapshot is made
+	putOff    int                                          // the same after a purge that failed, else 0
 }
 
 // maxMessage returns how many bytes of records a message may have under the server's max_payload.

@@ -84,7 +84,7 @@ func apiAnnotations() map[string]annotation {
 		"API.maxInFlight": {
 			description: "How many messages of one connection may wait for their replies at the same time; meanwhile no " +
 				"further frame of it is read. 1 keeps strict order.",
-			standard: gateway.DefaultMaxInFlight, examples: []any{1}, min: bound(1),
+			standard: gateway.DefaultMaxInFlight, examples: []any{1}, min: bound(1), max: bound(1024),
 		},
 		"API.allowOrigins": {
 			description: "The Origin values whose WebSocket handshakes are accepted; \"*\" accepts all. Default: any origin.",
@@ -119,6 +119,14 @@ func apiAnnotations() map[string]annotation {
 	}
 }
 
+// The bounds that router.Check puts on durations: seconds, except longestIntegration, which is milliseconds.
+const (
+	day                = 24 * 3600
+	year               = 365 * day
+	longPatience       = 3600
+	longestIntegration = 15 * 60 * 1000
+)
+
 func limitAnnotations() map[string]annotation {
 	return map[string]annotation{
 		"LimitSettings.profile": {
@@ -135,34 +143,35 @@ func limitAnnotations() map[string]annotation {
 		},
 		"LimitSettings.idleTimeoutSeconds": {
 			description: "Closes a connection on which no message passed for so long; 0 never. default: 0, aws: 600.",
-			min:         bound(0),
+			min:         bound(0), max: bound(year),
 		},
 		"LimitSettings.maxConnectionSeconds": {
-			description: "Closes a connection of that age; 0 never. default: 0, aws: 7200.", min: bound(0),
+			description: "Closes a connection of that age; 0 never. default: 0, aws: 7200.", min: bound(0), max: bound(year),
 		},
 		"LimitSettings.pingIntervalSeconds": {
-			description: "How often the gateway pings a client; 0 never. default: 60, aws: 0.", min: bound(0),
+			description: "How often the gateway pings a client; 0 never. default: 60, aws: 0.", min: bound(0), max: bound(day),
 		},
 		"LimitSettings.pongTimeoutSeconds": {
 			description: "Closes a client that does not answer a ping for so long; 0 never. default: 20, aws: 0.",
-			min:         bound(0),
+			min:         bound(0), max: bound(longPatience),
 		},
 		"LimitSettings.sendQueueBytes": {
 			description: "How many bytes may wait for a client that reads slowly; what is over is refused with status 429. " +
-				"default: 1 MiB, aws: 128 KiB.",
-			min: bound(1),
+				"At least maxMessageBytes. default: 1 MiB, aws: 128 KiB.",
+			min: bound(1 << 10), max: bound(64 << 20),
 		},
 		"LimitSettings.slowClientSeconds": {
 			description: "Closes a client with code 1008 when its queue stays full for so long. Both profiles: 10.",
-			min:         bound(0),
+			min:         bound(1), max: bound(longPatience),
 		},
 		"LimitSettings.integrationTimeoutMillis": {
-			description: "How long a backend may take where the integration has no timeoutInMillis. 29000, for HTTP APIs 30000.",
-			min:         bound(gateway.MinIntegrationMillis), max: bound(gateway.MaxHTTPMillis),
+			description: "How long a backend may take where the integration has no timeoutInMillis: up to 15 minutes, under aws " +
+				"up to Amazon's 29000 (HTTP APIs 30000), which is also what both profiles start from.",
+			min: bound(gateway.MinIntegrationMillis), max: bound(longestIntegration),
 		},
 		"LimitSettings.maxBodyBytes": {
 			description: "The largest body of an HTTP request in bytes. Both profiles: 10 MiB.",
-			min:         bound(0), max: bound(gateway.MaxBodyCeiling),
+			min:         bound(1), max: bound(gateway.MaxBodyCeiling),
 		},
 		"LimitSettings.binary": {
 			description: "What happens to binary frames: accept delivers them, refuse closes the connection with code 1003. " +
@@ -215,9 +224,9 @@ func integrationAnnotations() map[string]annotation {
 			description: "MOCK: responses by key: default (or $default), or a pattern over the status code such as /2\\d\\d/.",
 		},
 		"Integration.timeoutInMillis": {
-			description: "How long the backend may take: 50 to 29000 milliseconds, for HTTP APIs to 30000. " +
-				"Default: the limits' integrationTimeoutMillis.",
-			examples: []any{5000}, min: bound(gateway.MinIntegrationMillis), max: bound(gateway.MaxHTTPMillis),
+			description: "How long the backend may take, from 50 milliseconds up to 15 minutes; under limits: aws up to " +
+				"Amazon's 29000 (HTTP APIs 30000). Default: the limits' integrationTimeoutMillis.",
+			examples: []any{5000}, min: bound(gateway.MinIntegrationMillis), max: bound(longestIntegration),
 		},
 		"IntegrationResponse.statusCode": {
 			description: "The status of the answer. Absent: the one that picked this response.",

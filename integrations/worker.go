@@ -1,0 +1,151 @@
+package integrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/sallyport/sallyport/bus"
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router"
+)
+
+// Config says what a Worker works with.
+type Config struct {
+	// Kinds are the integration types that the worker can run, one each. Required.
+	Kinds []Kind
+	// Serve tells the bus server which routes' subjects to serve from now on: all of them, and no others. Required.
+	Serve func([]bus.ServedRoute) error
+	// MeterProvider is nil for no metrics.
+	MeterProvider metric.MeterProvider
+	// Logger gets the causes of failures, which never leave the process otherwise. nil discards them.
+	Logger *slog.Logger
+}
+
+// Worker runs the integrations of all live routes. It is the handler of a bus.Server and starts no goroutines: how many
+// events it runs at a time is the server's bound.
+type Worker struct {
+	kinds       map[gateway.IntegrationType]Kind
+	serve       func([]bus.ServedRoute) error
+	instruments instruments
+	log         *slog.Logger
+
+	live atomic.Pointer[table]
+
+	swapping sync.Mutex // one Swap at a time; guards what follows
+	current  table      // what the latest Swap opened
+}
+
+var _ gateway.Invoker = (*Worker)(nil)
+
+// NewWorker returns a Worker that serves no route yet.
+func NewWorker(c Config) (*Worker, error) {
+	if len(c.Kinds) == 0 || c.Serve == nil {
+		return nil, errors.New("integrations: Config.Kinds or Config.Serve is missing")
+	}
+	w := &Worker{kinds: make(map[gateway.IntegrationType]Kind, len(c.Kinds)), serve: c.Serve, log: c.Logger}
+	for _, k := range c.Kinds {
+		if _, twice := w.kinds[k.Type()]; twice {
+			return nil, fmt.Errorf("integrations: two kinds of type %s", k.Type())
+		}
+		w.kinds[k.Type()] = k
+	}
+	if w.log == nil {
+		w.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if w.instruments, err = newInstruments(c.MeterProvider); err != nil {
+		return nil, fmt.Errorf("integrations: %w", err)
+	}
+	w.live.Store(&table{})
+	return w, nil
+}
+
+// Swap replaces what the worker serves by the routes of t. Every integration is opened before the first event goes to
+// any of them. Events under way finish on the integration on which they began, and those of removed routes that have
+// already arrived are still run. The routes that can't be opened are returned and not served, the others are. The error
+// is Serve's: then the old routes may still be subscribed.
+func (w *Worker) Swap(t *router.Table) ([]Unopened, error) {
+	w.swapping.Lock()
+	defer w.swapping.Unlock()
+	fresh, served, failed := w.open(t)
+	// Before Serve, since a new subject must find its integration; and with the routes of the set before, whose last
+	// events may still wait in the bus server.
+	live := make(table, len(fresh)+len(w.current))
+	maps.Copy(live, w.current)
+	maps.Copy(live, fresh)
+	w.live.Store(&live)
+	w.current = fresh
+	return failed, w.serve(served)
+}
+
+// Invoke runs the integration of the route that ev.Subject names, under the route's timeout or the event's own where
+// that is shorter. Its errors are always an *gateway.Error; a panic of a kind is one with CodeInternal.
+func (w *Worker) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, error) {
+	o := (*w.live.Load())[ev.Subject]
+	if o == nil { // its route was removed long before the event arrived
+		return nil, gateway.Errorf(gateway.CodeUnavailable, "nobody serves this route any more")
+	}
+	if limit := timeout(o.route.Timeout, ev.Timeout); limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	start := time.Now()
+	reply, err := w.run(ctx, o, ev)
+	o.recorder.record(ctx, time.Since(start), reply, err)
+	if err != nil {
+		w.report(ctx, o, ev, err)
+	}
+	return reply, err
+}
+
+// timeout returns the shorter of two limits, of which 0 is none.
+func timeout(route, event time.Duration) time.Duration {
+	if route <= 0 || event > 0 && event < route {
+		return event
+	}
+	return route
+}
+
+// run calls the integration and makes sure of what Invoke promises.
+func (w *Worker) run(ctx context.Context, o *opened, ev *gateway.Event) (reply *gateway.Reply, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			reply, err = nil, gateway.Errorf(gateway.CodeInternal, "the integration failed").
+				Because(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	reply, err = o.invoker.Invoke(ctx, ev)
+	var known *gateway.Error
+	switch {
+	case errors.As(err, &known):
+		return nil, known
+	case err != nil && ctx.Err() != nil:
+		return nil, Ended(ctx.Err())
+	case err != nil:
+		return nil, gateway.Errorf(gateway.CodeInternal, "the integration failed").Because(err)
+	case reply == nil:
+		return nil, gateway.Errorf(gateway.CodeInternal, "the integration gave neither reply nor error")
+	}
+	return reply, nil
+}
+
+func (w *Worker) report(ctx context.Context, o *opened, ev *gateway.Event, err error) {
+	level := slog.LevelWarn
+	if gateway.ErrorCode(err) == gateway.CodeInternal {
+		level = slog.LevelError
+	}
+	w.log.LogAttrs(ctx, level, "integration failed",
+		slog.String("api", string(o.route.API)), slog.String("stage", string(o.route.Stage)),
+		slog.String("route", string(o.route.Key)), slog.String("request", string(ev.Request)),
+		slog.String("error", err.Error()))
+}

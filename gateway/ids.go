@@ -47,11 +47,16 @@ var ErrMalformedID = errors.New("not a connection id: 16 characters of URL-safe 
 
 var idForm = regexp.MustCompile(`^[A-Za-z0-9_-]{15}=$`)
 
-// NewEdgeID returns a random EdgeID. Whoever needs it unique claims it in a connection store.
+// NewEdgeID returns a random EdgeID. Whoever needs it unique claims it in a connection store. It never begins with '-':
+// connection ids begin with it and are arguments of commands.
 func NewEdgeID() EdgeID {
-	var b [edgeIDBytes]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
-	return EdgeID(base64.URLEncoding.EncodeToString(b[:]))
+	for {
+		var b [edgeIDBytes]byte
+		_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+		if id := base64.URLEncoding.EncodeToString(b[:]); id[0] != '-' {
+			return EdgeID(id)
+		}
+	}
 }
 
 // Valid reports whether e has the form of an EdgeID.

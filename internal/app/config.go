@@ -79,7 +79,8 @@ const (
 	LogJSON LogFormat = "json"
 )
 
-// Addresses are where a process listens, with the ports that the system chose.
+// Addresses are where a process listens, with the ports that the system chose: two times host:port, and NATS' URL.
+// Data is empty without the edge role.
 type Addresses struct{ Data, Admin, NATS string }
 
 // ErrUsage marks a configuration that can't work whatever the state of the machine: exit code 2.

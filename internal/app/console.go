@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/schemas/definition"
 	"github.com/sallyport/sallyport/schemas/event"
 )
 
@@ -61,6 +62,16 @@ func (c *Console) Write(line []byte) (int, error) {
 
 // Println writes one line.
 func (c *Console) Println(words ...any) { fmt.Fprintln(c, words...) }
+
+// Problems writes what is wrong with definitions, each at its place.
+func (c *Console) Problems(title string, problems []definition.Problem) {
+	var b strings.Builder
+	b.WriteString(c.in(red, title) + "\n")
+	for _, p := range problems {
+		b.WriteString("  " + printable(p.Error()) + "\n")
+	}
+	_, _ = c.Write([]byte(b.String()))
+}
 
 // The widths that keep the columns of events together; longer words push their own line only.
 const (

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"os"
+
+	"github.com/sallyport/sallyport/internal/app"
+)
+
+// nodeFlags are common to dev and serve.
+type nodeFlags struct {
+	Admin      string   `default:"127.0.0.1:8081" placeholder:"ADDRESS" help:"Management, health, metrics and callbacks listen here (${default})."`
+	NATSListen string   `name:"nats-listen" default:"127.0.0.1:4222" placeholder:"ADDRESS" help:"The embedded NATS server listens here for backends (${default})."`
+	NATS       string   `name:"nats" placeholder:"URL" help:"Use this NATS cluster instead of the embedded server."`
+	NATSCreds  string   `name:"nats-creds" placeholder:"FILE" help:"Credentials file for --nats."`
+	NATSCA     string   `name:"nats-ca" placeholder:"FILE" help:"Certificate authority for --nats."`
+	NATSCert   string   `name:"nats-cert" placeholder:"FILE" help:"Client certificate for --nats."`
+	NATSKey    string   `name:"nats-key" placeholder:"FILE" help:"Key of the client certificate for --nats."`
+	JSDomain   string   `name:"js-domain" placeholder:"NAME" help:"JetStream domain of --nats."`
+	Data       string   `default:".sallyport" placeholder:"DIR" help:"The embedded JetStream keeps its state here (${default})."`
+	Prefix     string   `default:"sallyport" placeholder:"TOKEN" help:"First token of every subject (${default})."`
+	Roles      []string `default:"edge,worker" placeholder:"ROLE,…" help:"Which parts run in this process: edge, worker (both)."`
+	Node       string   `placeholder:"NAME" help:"This process's name (the host's)."`
+	Domain     string   `default:"localhost" placeholder:"NAME" help:"Base of host style addresses, {api}.NAME (${default})."`
+	LogFormat  string   `default:"text" enum:"text,json" help:"How log records are written: text or json (${default})."`
+}
+
+func (f nodeFlags) config(mode app.Mode, std streams) app.Config {
+	roles := make([]app.Role, len(f.Roles))
+	for i, r := range f.Roles {
+		roles[i] = app.Role(r)
+	}
+	return app.Config{
+		Mode: mode, Admin: f.Admin, NATSListen: f.NATSListen, Data: f.Data, Prefix: f.Prefix, Roles: roles, Node: f.Node, Domain: f.Domain,
+		NATS:      app.NATSConfig{URL: f.NATS, Creds: f.NATSCreds, CA: f.NATSCA, Cert: f.NATSCert, Key: f.NATSKey, JSDomain: f.JSDomain},
+		LogFormat: app.LogFormat(f.LogFormat), Version: version().Version, Getenv: os.Getenv, Environ: os.Environ, Stdout: std.out, Stderr: std.err,
+	}
+}

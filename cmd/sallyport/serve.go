@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/app"
+)
+
+type serveCommand struct {
+	nodeFlags
+	Files        []string      `arg:"" optional:"" name:"file" help:"API definitions, one API each."`
+	Listen       string        `default:":8080" placeholder:"ADDRESS" help:"Clients connect here (${default})."`
+	DrainTimeout time.Duration `default:"5s" help:"How long a stop may spread the closing of clients (${default})."`
+}
+
+// Help shows an example.
+func (serveCommand) Help() string {
+	return `Example:
+
+    sallyport serve chat.yaml --listen :8080 --data /var/lib/sallyport
+
+HTTP callbacks are refused (403), since this version can't check signatures yet; backends push over
+NATS. SIGTERM stops accepting, closes clients with 1001, runs $disconnect and exits with 0.`
+}
+
+// Run runs until ctx ends.
+func (c serveCommand) Run(ctx context.Context, std streams) error {
+	files, err := expand(c.Files)
+	if err != nil {
+		return err
+	}
+	config := c.config(app.ModeServe, std)
+	config.Files, config.Listen, config.DrainTimeout = files, c.Listen, c.DrainTimeout
+	return app.Run(ctx, config)
+}

@@ -1,0 +1,175 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sallyport/sallyport/bus"
+	"github.com/sallyport/sallyport/connstore/journal"
+	"github.com/sallyport/sallyport/control"
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/integrations"
+	"github.com/sallyport/sallyport/internal/telemetry"
+	"github.com/sallyport/sallyport/router"
+)
+
+const (
+	// startTimeout bounds the start of NATS and of what waits for it.
+	startTimeout = 30 * time.Second
+	// stopTimeout is what a stop may take beyond the drain; then it gives up what is left (DESIGN §4).
+	stopTimeout = 5 * time.Second
+)
+
+// process is one running gateway.
+type process struct {
+	config  Config
+	logger  *slog.Logger
+	console *Console
+	life    lifecycle
+	routine sync.WaitGroup // the goroutines that start makes; stop waits for them
+
+	telemetry   *telemetry.Telemetry
+	embedded    *bus.Embedded // nil with --nats
+	conn        *bus.Conn
+	subjects    bus.Subjects
+	store       *journal.Store
+	definitions *definitions
+	live        router.Live
+	worker      *integrations.Worker
+	tap         *bus.Tap
+	admin       *control.Server
+	edge        *edgeSlot
+	command     *command
+	addresses   Addresses
+	stopping    atomic.Bool
+}
+
+// Run runs a gateway until ctx ends, or until a part of it fails for good. What was started is stopped in any case,
+// last first, within the drain timeout and stopTimeout.
+func Run(ctx context.Context, c Config) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	p := &process{config: c, logger: newLogger(c.Stderr, c.LogFormat), console: NewConsole(c.Stdout, c.Getenv), subjects: bus.Subjects{Prefix: c.Prefix}}
+	p.life.logger = p.logger
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	err := p.start(ctx, fail)
+	if err == nil {
+		p.announce()
+		<-ctx.Done()
+		p.stopping.Store(true)
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+			err = cause
+		}
+	}
+	return errors.Join(err, p.stop(ctx))
+}
+
+// start is the house in the order in which it comes to life. Each step leaves its undoing in p.life. fail ends the
+// process from inside, for what can't be mended while it runs.
+func (p *process) start(ctx context.Context, fail context.CancelCauseFunc) error {
+	for _, step := range []func(context.Context, context.CancelCauseFunc) error{
+		p.startTelemetry,
+		p.startNATS,
+		p.startStore,
+		p.startDefinitions,
+		p.startWorker,
+		p.startCommand,
+		p.startTap,
+		p.startRemote,
+		p.startAdmin,
+		p.startEdge,
+		p.startWatching,
+	} {
+		if err := step(ctx, fail); err != nil {
+			return err
+		}
+	}
+	return p.command.launch(p.commandEnv())
+}
+
+func (p *process) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.DrainTimeout+stopTimeout)
+	defer cancel()
+	err := p.life.stop(ctx)
+	p.routine.Wait()
+	return err
+}
+
+func (p *process) startTelemetry(ctx context.Context, _ context.CancelCauseFunc) error {
+	t, err := telemetry.New(ctx, telemetry.Config{Getenv: p.config.Getenv, Version: p.config.Version, Node: p.config.Node, Console: p.config.Stderr})
+	if err != nil {
+		return err
+	}
+	p.telemetry = t
+	p.life.onStop("telemetry", func(ctx context.Context) error {
+		if err := t.Shutdown(ctx); err != nil {
+			p.logger.Warn("telemetry was not flushed", "error", err) // a collector that is away is no failure of ours
+		}
+		return nil
+	})
+	return nil
+}
+
+func (p *process) startNATS(ctx context.Context, fail context.CancelCauseFunc) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	n := p.config.NATS
+	settings := bus.ConnConfig{URL: n.URL, Name: "sallyport " + p.config.Node, Creds: n.Creds, CA: n.CA, Cert: n.Cert, Key: n.Key, Logger: p.logger}
+	if n.URL == "" {
+		embedded, err := bus.StartEmbedded(bus.EmbeddedConfig{DataDir: p.config.Data, Listen: p.config.NATSListen, Subjects: p.subjects, Logger: p.logger})
+		if err != nil {
+			return err
+		}
+		p.embedded, settings.Embedded = embedded, embedded
+		p.life.onStop("embedded NATS", func(context.Context) error { embedded.Shutdown(); return nil })
+	}
+	conn, err := bus.Connect(ctx, settings)
+	if err != nil {
+		return err
+	}
+	p.conn = conn
+	p.addresses.NATS = p.natsURL()
+	p.life.onStop("NATS connection", func(context.Context) error { conn.Close(); return nil })
+	stopped := make(chan struct{})
+	p.life.onStop("NATS watch", func(context.Context) error { close(stopped); return nil })
+	p.routine.Go(func() {
+		select {
+		case <-stopped:
+		case <-conn.Closed():
+			fail(errors.New("the NATS connection was closed for good"))
+		}
+	})
+	return nil
+}
+
+func (p *process) startStore(ctx context.Context, _ context.CancelCauseFunc) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	store, err := journal.Open(ctx, journal.Config{
+		Conn: p.conn.NATS(), Prefix: p.config.Prefix, Domain: p.config.NATS.JSDomain, Logger: p.logger,
+		Alive: func(ctx context.Context, edge gateway.EdgeID) (bool, error) {
+			return p.conn.Ping(ctx, p.subjects, edge)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("connection store: %w", err)
+	}
+	p.store = store
+	p.life.onStop("connection store", func(context.Context) error { return store.Close() })
+	return nil
+}
+
+func newLogger(out io.Writer, format LogFormat) *slog.Logger {
+	if format == LogJSON {
+		return slog.New(slog.NewJSONHandler(out, nil))
+	}
+	return slog.New(slog.NewTextHandler(out, nil))
+}

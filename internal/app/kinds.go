@@ -1,0 +1,58 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sallyport/sallyport/bus"
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/integrations"
+	"github.com/sallyport/sallyport/integrations/backend"
+	"github.com/sallyport/sallyport/integrations/httpproxy"
+	"github.com/sallyport/sallyport/integrations/lambda"
+	"github.com/sallyport/sallyport/integrations/mock"
+	"github.com/sallyport/sallyport/integrations/nats"
+	"github.com/sallyport/sallyport/router"
+)
+
+// kinds is the one list of the integration kinds of this build. sender is the bus, for the kind that sends events on.
+func kinds(sender gateway.Invoker, prefix string, tracer trace.TracerProvider) ([]integrations.Kind, error) {
+	client, err := backend.New(backend.Config{Transport: backend.NewTransport(backend.TransportConfig{}), TracerProvider: tracer})
+	if err != nil {
+		return nil, err
+	}
+	proxyKind, err := httpproxy.New(httpproxy.Config{Client: client})
+	if err != nil {
+		return nil, err
+	}
+	lambdaKind, err := lambda.New(lambda.Config{Client: client})
+	if err != nil {
+		return nil, err
+	}
+	natsKind, err := nats.New(nats.Config{Bus: sender, Prefix: prefix})
+	if err != nil {
+		return nil, err
+	}
+	return []integrations.Kind{proxyKind, lambdaKind, mock.New(), natsKind}, nil
+}
+
+// checkingOnly stands for the bus where definitions are only checked: checking sends nothing.
+var checkingOnly = gateway.InvokerFunc(func(context.Context, *gateway.Event) (*gateway.Reply, error) {
+	return nil, gateway.Errorf(gateway.CodeUnavailable, "definitions are only checked here")
+})
+
+// routerConfig is what the router is given: how subjects are named, and each kind's rules. payloadCap is how large a
+// message this NATS takes; 0 means the embedded server's.
+func routerConfig(prefix string, payloadCap int) (router.Config, error) {
+	all, err := kinds(checkingOnly, prefix, nil)
+	if err != nil {
+		return router.Config{}, fmt.Errorf("integration kinds: %w", err)
+	}
+	checks := make(map[gateway.IntegrationType]router.IntegrationCheck, len(all))
+	for _, k := range all {
+		checks[k.Type()] = k.Check
+	}
+	return router.Config{Subject: bus.Subjects{Prefix: prefix}.Event, Checks: checks, PayloadCap: payloadCap}, nil
+}

@@ -1,0 +1,121 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sallyport/sallyport/bus"
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/integrations"
+	"github.com/sallyport/sallyport/router"
+	"github.com/sallyport/sallyport/schemas/definition"
+)
+
+// startDefinitions compiles the files for the first time. Faults end the start: each is printed with its place.
+func (p *process) startDefinitions(context.Context, context.CancelCauseFunc) error {
+	config, err := routerConfig(p.config.Prefix, p.conn.PayloadCap())
+	if err != nil {
+		return err
+	}
+	p.definitions = &definitions{files: p.config.Files, defaultStage: p.config.Mode.defaultStage(), router: config, domain: p.config.Domain, now: time.Now}
+	table, problems := p.definitions.compile()
+	if len(problems) > 0 {
+		return faultyDefinitions(problems)
+	}
+	p.live.Swap(table)
+	if len(p.config.Files) == 0 {
+		p.logger.Warn("no definition was given, so no API is served")
+	}
+	return nil
+}
+
+// startWorker begins to serve the live routes' subjects, where this process has the role.
+func (p *process) startWorker(ctx context.Context, _ context.CancelCauseFunc) error {
+	if !p.config.has(RoleWorker) {
+		return nil
+	}
+	// The client has reply subjects of its own, named like an edge's. It is none, so its id is in no lease.
+	client, err := bus.NewClient(bus.ClientConfig{
+		Conn: p.conn, Subjects: p.subjects, Edge: gateway.NewEdgeID(), Logger: p.logger,
+		TracerProvider: p.telemetry.TracerProvider, Traceparent: p.telemetry.TracerProvider != nil,
+	})
+	if err != nil {
+		return err
+	}
+	p.life.onStop("worker's bus client", func(context.Context) error { client.Close(); return nil })
+	all, err := kinds(client, p.config.Prefix, p.telemetry.TracerProvider)
+	if err != nil {
+		return err
+	}
+	var server *bus.Server
+	p.worker, err = integrations.NewWorker(integrations.Config{
+		Kinds: all, Serve: func(routes []bus.ServedRoute) error { return server.Serve(routes) },
+		MeterProvider: p.telemetry.MeterProvider, Logger: p.logger,
+	})
+	if err != nil {
+		return err
+	}
+	server, err = bus.NewServer(bus.ServerConfig{Conn: p.conn, Handler: p.worker, TracerProvider: p.telemetry.TracerProvider, Logger: p.logger})
+	if err != nil {
+		return err
+	}
+	p.life.onStop("worker", server.Drain)
+	return p.serve(p.live.Load())
+}
+
+// serve makes the worker serve a table's routes.
+func (p *process) serve(table *router.Table) error {
+	if p.worker == nil {
+		return nil
+	}
+	unopened, err := p.worker.Swap(table)
+	for _, u := range unopened {
+		p.logger.Error("a route is not served", "api", u.API, "stage", u.Stage, "fault", u.Fault.String())
+	}
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	return nil
+}
+
+// reload compiles the files again and makes them live, all or nothing: a definition with a fault leaves everything as
+// it was.
+func (p *process) reload() {
+	table, problems := p.definitions.compile()
+	if len(problems) > 0 {
+		p.console.Problems("the definitions have faults, so the running ones stay:", problems)
+		return
+	}
+	// Workers first, so that no edge sends to a subject that nobody serves yet.
+	if err := p.serve(table); err != nil {
+		p.console.Println(p.console.in(red, "the definitions were not taken: "+err.Error()))
+		return
+	}
+	p.live.Swap(table)
+	p.console.Println(p.console.in(green, "the definitions were reloaded; no connection was cut"))
+	p.printStages()
+}
+
+// startWatching reloads definitions when they are saved, in dev.
+func (p *process) startWatching(ctx context.Context, _ context.CancelCauseFunc) error {
+	if p.config.Mode != ModeDev {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	p.life.onStop("watching definitions", func(context.Context) error { cancel(); return nil })
+	w := &watcher{files: p.config.Files, every: lookEvery, changed: p.reload}
+	p.routine.Go(func() { w.run(ctx) })
+	return nil
+}
+
+// faultyDefinitions is the error of a start with faulty definitions: every problem on a line of its own.
+func faultyDefinitions(problems []definition.Problem) error {
+	errs := make([]error, 0, len(problems)+1)
+	errs = append(errs, errors.New("the definitions have faults:"))
+	for _, problem := range problems {
+		errs = append(errs, problem)
+	}
+	return errors.Join(errs...)
+}

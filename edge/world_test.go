@@ -1,0 +1,570 @@
+package edge
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"go.uber.org/goleak"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router"
+	"github.com/sallyport/sallyport/schemas/event"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must come.
+const patience = 10 * time.Second
+
+// scriptJournal is a Journal whose troubles a test decides.
+type scriptJournal struct {
+	lost    chan struct{}
+	healthy atomic.Bool
+	hold    chan struct{} // not nil: Opened waits for it to close
+
+	mu     sync.Mutex
+	open   map[gateway.ConnectionID]gateway.Connection
+	closed []gateway.ConnectionID
+	refuse error
+	notify chan struct{}
+}
+
+func newScriptJournal() *scriptJournal {
+	j := &scriptJournal{lost: make(chan struct{}), open: map[gateway.ConnectionID]gateway.Connection{}, notify: make(chan struct{}, 1)}
+	j.healthy.Store(true)
+	return j
+}
+
+func (j *scriptJournal) Edge() gateway.EdgeID { return "EDGE" }
+
+func (j *scriptJournal) Opened(ctx context.Context, c *gateway.Connection) error {
+	if j.hold != nil {
+		select {
+		case <-j.hold:
+		case <-ctx.Done():
+			return gateway.Errorf(gateway.CodeUnavailable, "no store").Because(ctx.Err())
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.refuse != nil {
+		return j.refuse
+	}
+	j.open[c.ID] = *c
+	return nil
+}
+
+func (j *scriptJournal) Closed(id gateway.ConnectionID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.open, id)
+	j.closed = append(j.closed, id)
+	select {
+	case j.notify <- struct{}{}:
+	default:
+	}
+}
+
+func (j *scriptJournal) Lost() <-chan struct{}         { return j.lost }
+func (j *scriptJournal) Healthy() bool                 { return j.healthy.Load() }
+func (j *scriptJournal) Release(context.Context) error { return nil }
+
+func (j *scriptJournal) has(id gateway.ConnectionID) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	_, ok := j.open[id]
+	return ok
+}
+
+// waitClosed returns when n connections were closed.
+func (j *scriptJournal) waitClosed(t testing.TB, n int) {
+	t.Helper()
+	limit := time.After(patience)
+	for {
+		j.mu.Lock()
+		got := len(j.closed)
+		j.mu.Unlock()
+		if got >= n {
+			return
+		}
+		select {
+		case <-j.notify:
+		case <-limit:
+			t.Fatalf("%d connections are closed in the journal, want %d", got, n)
+		}
+	}
+}
+
+// answer is what a scripted backend does with an event.
+type answer func(ev *gateway.Event) (*gateway.Reply, error)
+
+// scriptSender is a Sender that keeps copies of the events and answers by route.
+type scriptSender struct {
+	events chan gateway.Event
+
+	mu      sync.Mutex
+	answers map[gateway.RouteKey]answer
+	held    map[gateway.RequestID]func(*gateway.Reply, error)
+	holding map[gateway.RouteKey]bool
+}
+
+func newScriptSender() *scriptSender {
+	return &scriptSender{
+		events: make(chan gateway.Event, 4096), answers: map[gateway.RouteKey]answer{},
+		held: map[gateway.RequestID]func(*gateway.Reply, error){}, holding: map[gateway.RouteKey]bool{},
+	}
+}
+
+func (s *scriptSender) on(route gateway.RouteKey, a answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers[route] = a
+}
+
+func (s *scriptSender) hold(route gateway.RouteKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holding[route] = true
+}
+
+// release answers a held event.
+func (s *scriptSender) release(t testing.TB, r gateway.RequestID, reply *gateway.Reply, err error) {
+	t.Helper()
+	s.mu.Lock()
+	done := s.held[r]
+	delete(s.held, r)
+	s.mu.Unlock()
+	if done == nil {
+		t.Fatalf("no held event %s", r)
+	}
+	done(reply, err)
+}
+
+func (s *scriptSender) Send(_ context.Context, ev *gateway.Event, done func(*gateway.Reply, error)) {
+	kept := *ev
+	kept.Body, kept.Context, kept.Header = bytes.Clone(ev.Body), bytes.Clone(ev.Context), maps.Clone(ev.Header)
+	s.mu.Lock()
+	a := s.answers[ev.Route]
+	if s.holding[ev.Route] && done != nil {
+		s.held[ev.Request] = done
+		done = nil
+	}
+	s.mu.Unlock()
+	s.events <- kept
+	if done == nil {
+		return
+	}
+	if a == nil {
+		done(&gateway.Reply{Status: http.StatusOK}, nil)
+		return
+	}
+	done(a(&kept))
+}
+
+// next returns the next event, which must be of that route.
+func (s *scriptSender) next(t testing.TB, route gateway.RouteKey) gateway.Event {
+	t.Helper()
+	select {
+	case ev := <-s.events:
+		if ev.Route != route {
+			t.Fatalf("event of route %s, want %s", ev.Route, route)
+		}
+		return ev
+	case <-time.After(patience):
+		t.Fatalf("no event of %s", route)
+		return gateway.Event{}
+	}
+}
+
+// none fails when there is an event.
+func (s *scriptSender) none(t testing.TB) {
+	t.Helper()
+	select {
+	case ev := <-s.events:
+		t.Fatalf("event of route %s, want none", ev.Route)
+	default:
+	}
+}
+
+func contextOf(t testing.TB, ev gateway.Event) event.Context {
+	t.Helper()
+	c, err := event.Parse(ev.Context)
+	if err != nil {
+		t.Fatalf("context %s: %v", ev.Context, err)
+	}
+	return c
+}
+
+// chatAPI is a WebSocket API with a route of each sort: all native but work, which a worker runs.
+func chatAPI(change ...func(*gateway.API)) *gateway.API {
+	native := func() *gateway.IntegrationRef {
+		return &gateway.IntegrationRef{Inline: &gateway.Integration{Type: gateway.IntegrationNATS}}
+	}
+	api := &gateway.API{
+		APIID: "chat", Name: "chat", Protocol: gateway.ProtocolWebSocket, RouteSelectionExpression: "$request.body.action",
+		Routes: map[gateway.RouteKey]*gateway.Route{
+			gateway.RouteConnect:    {Integration: native()},
+			gateway.RouteDisconnect: {Integration: native()},
+			"say":                   {Integration: native()},
+			"ask":                   {Integration: native(), RouteResponse: true},
+			"work": {Integration: &gateway.IntegrationRef{Inline: &gateway.Integration{
+				Type: gateway.IntegrationHTTPProxy, URI: "http://127.0.0.1:1/", HTTPMethod: "POST",
+			}}},
+		},
+		Stages: map[gateway.StageName]*gateway.Stage{"dev": {}},
+	}
+	for _, c := range change {
+		c(api)
+	}
+	return api
+}
+
+func withDefault(api *gateway.API) {
+	api.Routes[gateway.RouteDefault] = &gateway.Route{RouteResponse: true, Integration: &gateway.IntegrationRef{
+		Inline: &gateway.Integration{Type: gateway.IntegrationNATS},
+	}}
+}
+
+func withLimits(set func(*gateway.LimitSettings)) func(*gateway.API) {
+	return func(api *gateway.API) {
+		l := gateway.LimitSettings{}
+		set(&l)
+		api.Limits = &l
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func compileChat(t testing.TB, api *gateway.API) *router.Program {
+	t.Helper()
+	p, faults := router.Compile(&gateway.Deployment{ID: "d-1", API: api, Stage: "dev"}, router.Config{
+		Subject: func(api gateway.APIID, stage gateway.StageName, _ gateway.Protocol, key gateway.RouteKey) string {
+			return fmt.Sprintf("test.%s.%s.ws.%s", api, stage, key)
+		},
+	})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	return p
+}
+
+// world is a running server with scripted neighbours.
+type world struct {
+	*Server
+	t       testing.TB
+	sender  *scriptSender
+	journal *scriptJournal
+	records *recorder
+	addr    string
+	pipes   *pipeListener // in virtual time
+	served  chan error
+	stop    context.CancelFunc
+}
+
+// newWorld starts a server on a loopback port.
+func newWorld(t testing.TB, api *gateway.API, change ...func(*Config)) *world {
+	t.Helper()
+	w := prepareWorld(t, api, change...)
+	addr, err := w.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.addr = addr.String()
+	w.run()
+	return w
+}
+
+// newPipeWorld starts a server on in-memory connections, for virtual time. Its end is the caller's.
+func newPipeWorld(t testing.TB, api *gateway.API, change ...func(*Config)) *world {
+	t.Helper()
+	w := prepareWorld(t, api, change...)
+	w.pipes = newPipeListener()
+	w.use(w.pipes)
+	w.addr = "pipe"
+	w.run()
+	return w
+}
+
+func prepareWorld(t testing.TB, api *gateway.API, change ...func(*Config)) *world {
+	t.Helper()
+	w := &world{t: t, sender: newScriptSender(), journal: newScriptJournal(), records: new(recorder)}
+	live := new(router.Live)
+	live.Swap(router.NewTable([]*router.Program{compileChat(t, api)}, "localhost"))
+	cfg := Config{
+		Listen: "127.0.0.1:0", Domain: "localhost", Live: live, Sender: w.sender, Journal: w.journal,
+		Invoker: gateway.InvokerFunc(func(context.Context, *gateway.Event) (*gateway.Reply, error) {
+			return &gateway.Reply{Status: http.StatusOK, Body: []byte("invoked")}, nil
+		}),
+		Remote: new(connectionsLog), Callbacks: CallbacksOpen,
+		Lease:  func(context.Context, gateway.EdgeID) (bool, error) { return false, nil },
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	var err error
+	if w.Server, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.stop, w.served = cancel, make(chan error, 1)
+	go func() { w.served <- w.Serve(ctx) }()
+	w.t.Cleanup(func() { w.end() })
+}
+
+// end stops the server and waits for it; it may be called twice.
+func (w *world) end() error {
+	w.stop()
+	if w.served == nil {
+		return nil
+	}
+	err := <-w.served
+	w.served = nil
+	return err
+}
+
+// swap puts another version of the API in force.
+func (w *world) swap(apis ...*gateway.API) {
+	var programs []*router.Program
+	for _, api := range apis {
+		programs = append(programs, compileChat(w.t, api))
+	}
+	w.Server.cfg.Live.Swap(router.NewTable(programs, "localhost"))
+}
+
+func (w *world) dial() net.Conn {
+	w.t.Helper()
+	if w.pipes != nil {
+		return w.pipes.dial()
+	}
+	nc, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return nc
+}
+
+// client is a WebSocket client that sees frames.
+type client struct {
+	net.Conn
+	t    testing.TB
+	r    *bufio.Reader
+	id   gateway.ConnectionID // from the $connect event, when there was one
+	head string               // the response's
+}
+
+// upgradeRequest is a good handshake; lines are added to it.
+func upgradeRequest(path string, lines ...string) string {
+	return "GET " + path + " HTTP/1.1\r\nHost: test.local:8080\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +
+		strings.Join(append(lines, "", ""), "\r\n")
+}
+
+// knock sends a request and reads the response's head and the body that Content-Length announces.
+func (w *world) knock(request string) (*client, int, string) {
+	w.t.Helper()
+	c := &client{Conn: w.dial(), t: w.t}
+	c.r = bufio.NewReader(c.Conn)
+	w.t.Cleanup(func() { _ = c.Close() })
+	if _, err := io.WriteString(c, request); err != nil {
+		w.t.Fatal(err)
+	}
+	status, body := c.response()
+	return c, status, body
+}
+
+func (c *client) response() (int, string) {
+	c.t.Helper()
+	c.deadline()
+	r, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		c.t.Fatalf("no response: %v", err)
+	}
+	var head bytes.Buffer
+	_ = r.Header.Write(&head)
+	c.head = head.String()
+	if r.StatusCode == http.StatusSwitchingProtocols {
+		return r.StatusCode, ""
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return r.StatusCode, string(body)
+}
+
+// deadline bounds the next reads; under virtual time it costs nothing.
+func (c *client) deadline() { _ = c.SetReadDeadline(time.Now().Add(time.Hour)) }
+
+// connect is a client that got in.
+func (w *world) connect(lines ...string) *client {
+	w.t.Helper()
+	c, status, body := w.knock(upgradeRequest("/chat/dev", lines...))
+	if status != http.StatusSwitchingProtocols {
+		w.t.Fatalf("handshake: %d %s", status, body)
+	}
+	if w.cfg.Live.Load().Program("chat", "dev").Connect() != nil {
+		c.id = w.sender.next(w.t, gateway.RouteConnect).Connection
+	}
+	return c
+}
+
+func (c *client) ref() gateway.ConnectionRef { return gateway.ConnectionRef{ID: c.id} }
+
+// frame is a masked client frame.
+func frame(h ws.Header, payload []byte) []byte {
+	h.Masked, h.Mask = true, [4]byte{0x37, 0xfa, 0x21, 0x3d}
+	h.Length = int64(len(payload))
+	var b bytes.Buffer
+	if err := ws.WriteHeader(&b, h); err != nil {
+		panic(err)
+	}
+	masked := bytes.Clone(payload)
+	ws.Cipher(masked, h.Mask, 0)
+	b.Write(masked)
+	return b.Bytes()
+}
+
+func textFrame(s string) []byte { return frame(ws.Header{Fin: true, OpCode: ws.OpText}, []byte(s)) }
+
+func closeFrame(code int, reason string) []byte {
+	return frame(ws.Header{Fin: true, OpCode: ws.OpClose}, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
+}
+
+func (c *client) send(b []byte) {
+	c.t.Helper()
+	if _, err := c.Write(b); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *client) say(s string) { c.t.Helper(); c.send(textFrame(s)) }
+
+// read returns the next frame.
+func (c *client) read() (ws.Header, []byte) {
+	c.t.Helper()
+	h, b, err := c.tryRead()
+	if err != nil {
+		c.t.Fatalf("no frame: %v", err)
+	}
+	return h, b
+}
+
+func (c *client) tryRead() (ws.Header, []byte, error) {
+	c.deadline()
+	h, err := ws.ReadHeader(c.r)
+	if err != nil {
+		return h, nil, err
+	}
+	if h.Masked || h.Rsv != 0 {
+		return h, nil, errors.New("a server frame is masked or has reserved bits")
+	}
+	b := make([]byte, h.Length)
+	_, err = io.ReadFull(c.r, b)
+	return h, b, err
+}
+
+// wantText reads a whole text message.
+func (c *client) wantText(want string) {
+	c.t.Helper()
+	h, b := c.read()
+	if h.OpCode != ws.OpText || !h.Fin || string(b) != want {
+		c.t.Fatalf("frame %v %q, want text %q", h, b, want)
+	}
+}
+
+// wantClose reads a close frame; code 0 is one without payload.
+func (c *client) wantClose(code int, reason string) {
+	c.t.Helper()
+	h, b := c.read()
+	got := gateway.Close{}
+	if len(b) >= 2 {
+		got = gateway.Close{Code: int(binary.BigEndian.Uint16(b)), Reason: string(b[2:])}
+	}
+	if h.OpCode != ws.OpClose || got != (gateway.Close{Code: code, Reason: reason}) {
+		c.t.Fatalf("frame %v %q, want close %d %q", h, b, code, reason)
+	}
+}
+
+// wantEnd reads the end of the connection.
+func (c *client) wantEnd() {
+	c.t.Helper()
+	if h, b, err := c.tryRead(); err == nil {
+		c.t.Fatalf("frame %v %q, want the end", h, b)
+	}
+}
+
+// wantDisconnect reads the $disconnect event of c.
+func (w *world) wantDisconnect(c *client, code int, reason string) {
+	w.t.Helper()
+	ev := w.sender.next(w.t, gateway.RouteDisconnect)
+	got := contextOf(w.t, ev)
+	if ev.Connection != c.id || got.DisconnectStatusCode != code || got.DisconnectReason == nil && reason != "" ||
+		got.DisconnectReason != nil && *got.DisconnectReason != reason {
+		w.t.Fatalf("$disconnect of %s: %s, want %s %d %q", ev.Connection, ev.Context, c.id, code, reason)
+	}
+}
+
+// pipeListener gives in-memory connections to a server.
+type pipeListener struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newPipeListener() *pipeListener {
+	return &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (l *pipeListener) dial() net.Conn {
+	a, b := net.Pipe()
+	select {
+	case l.conns <- b:
+	case <-l.done:
+		_ = b.Close()
+	}
+	return a
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case nc := <-l.conns:
+		return nc, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
+
+// kinds returns the kinds of the records so far.
+func (r *recorder) kinds() []event.Kind {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []event.Kind
+	for _, rec := range r.records {
+		out = append(out, rec.Kind)
+	}
+	return slices.Clip(out)
+}

@@ -16,9 +16,10 @@ const (
 	handshakeTimeout = 5 * time.Second
 	// keepAlive finds a backend's host that vanished while a connection was idle.
 	keepAlive = 15 * time.Second
-	// idleTimeout is longer than a chat's pauses and shorter than the idle limit of common backends' fronts would be
-	// noticed at: a connection closed by the other side is redialled without an error anyway.
-	idleTimeout = 90 * time.Second
+	// idleTimeout is below the 5 s after which Node's server closes an idle connection, the shortest among common
+	// backends: an event that is sent just as the backend closes is lost, since one that may have had an effect is not
+	// sent twice (contract/http-api.md §7.11).
+	idleTimeout = 4 * time.Second
 	// maxIdle bounds what a quiet process keeps open in all, maxIdlePerHost what one backend may hold of it. net/http's
 	// own default of 2 per host would dial anew for nearly every event.
 	maxIdle        = 1024

@@ -23,11 +23,7 @@ import (
 	"github.com/sallyport/sallyport/router"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// nats-server leaves its signal handler and, for a moment after Shutdown, its internals.
-		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*Server).startGoRoutine.func1"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // scripted is a kind whose invokers do what the test says.
 type scripted struct {

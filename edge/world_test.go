@@ -568,3 +568,8 @@ func (r *recorder) kinds() []event.Kind {
 	}
 	return slices.Clip(out)
 }
+
+// withProgram is the table in force with one program more.
+func withProgram(w *world, p *router.Program) *router.Table {
+	return router.NewTable(append(slices.Clone(w.Server.cfg.Live.Load().Programs()), p), "localhost")
+}

@@ -84,7 +84,8 @@ type Journal interface {
 	// up to ten seconds, in a bounded queue. Errors: CodeUnavailable (it stayed away, the queue is full, the journal is
 	// lost or released), CodeTooLarge (over MaxRecordBytes), CodeInternal (an id of another edge), and ctx's error in an
 	// *gateway.Error with CodeUnavailable. After an error the connection counts as never opened: where its record may
-	// have got through, the journal itself writes the close.
+	// have got through, the journal itself writes the close. (Only on a lost journal it can't: a taker-over may then publish
+	// a $disconnect for a connection that was never accepted.)
 	Opened(ctx context.Context, c *gateway.Connection) error
 
 	// Closed records the end of a connection. It never blocks: what is not yet written stays in memory, at most one entry

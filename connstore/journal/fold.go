@@ -34,20 +34,31 @@ const foldAttempts = 3
 // A purge under way (snapshot.go) could take a close away behind a reader who has seen the open. So the reader makes sure in
 // the end that the journal still begins where it began.
 func (s *Store) fold(ctx context.Context, edge gateway.EdgeID, last uint64) (folded, error) {
-	var f folded
+	f, err := steady(
+		func() (uint64, error) { return s.firstSequence(ctx, edge) },
+		func() (folded, error) { return s.foldOnce(ctx, edge, last) },
+	)
+	if err != nil {
+		return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+	}
+	return f, nil
+}
+
+// steady reads until first says the same before and after, at most foldAttempts times.
+func steady(first func() (uint64, error), read func() (folded, error)) (f folded, err error) {
 	for range foldAttempts {
-		first, err := s.firstSequence(ctx, edge)
-		if err == nil {
-			f, err = s.foldOnce(ctx, edge, last)
-		}
+		before, err := first()
 		if err != nil {
-			return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+			return folded{}, err
 		}
-		now, err := s.firstSequence(ctx, edge)
+		if f, err = read(); err != nil {
+			return folded{}, err
+		}
+		after, err := first()
 		if err != nil {
-			return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+			return folded{}, err
 		}
-		if now == first {
+		if before == after {
 			break
 		}
 	}

@@ -214,6 +214,7 @@ func TestGrouping(t *testing.T) {
 	s, _ := one(t, nil)
 	j := claimed(t, s, "n1")
 	before, _ := journalSize(t, s)
+	start := time.Now()
 	const clients, each = 200, 10
 	var wg sync.WaitGroup
 	for range clients {
@@ -227,9 +228,15 @@ func TestGrouping(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	elapsed := time.Since(start)
 	after, _ := journalSize(t, s)
-	if n := after - before; n > clients*each/5 {
+	n := int(after - before)
+	if n > clients*each/5 {
 		t.Errorf("%d records took %d messages: they are not grouped", clients*each, n)
+	}
+	// One at each end of the time, and full ones, which do not wait.
+	if most := 2 + int(elapsed/groupWindow) + clients*each*openSize(sample())/batchBytes; n > most {
+		t.Errorf("%d messages in %v, want at most %d", n, elapsed, most)
 	}
 	if got := len(openSet(t, s, j)); got != clients*each {
 		t.Errorf("%d open, want %d", got, clients*each)
@@ -239,63 +246,91 @@ func TestGrouping(t *testing.T) {
 // TestSnapshots: the journal of a busy edge does not grow, and loses nothing, whether its snapshot fits in one message or
 // not, and also while connections come and go between the pieces.
 func TestSnapshots(t *testing.T) {
+	const clients, garbage = 50, 64 << 10
 	for _, tc := range []struct {
-		name  string
-		live  int
-		pairs int
+		name        string
+		live, pairs int // per client
 	}{
-		{"in one message", 20, 4000},
-		{"in pieces", 3000, 8000},
+		{"in one message", 1, 50},
+		{"in pieces", 60, 100},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s, _ := one(t, nil)
-			j := claimed(t, s, "n1")
+			j := claimedWith(t, s, garbage)
 			want := make(map[gateway.ConnectionID]bool)
 			var mu sync.Mutex
 			var wg sync.WaitGroup
-			const clients = 100
-			for k := range clients {
+			for range clients {
 				wg.Go(func() {
-					for i := range (tc.live + tc.pairs) / clients {
+					for i := range tc.live + tc.pairs {
 						c := newConn(j.edge)
 						if err := j.Opened(deadline(t), c); err != nil {
 							t.Errorf("Opened: %v", err)
 							return
 						}
-						if (k+i*clients)%(tc.live+tc.pairs) < tc.live {
-							mu.Lock()
-							want[c.ID] = true
-							mu.Unlock()
-						} else {
+						if i >= tc.live {
 							j.Closed(c.ID)
+							continue
 						}
+						mu.Lock()
+						want[c.ID] = true
+						mu.Unlock()
 					}
 				})
 			}
 			wg.Wait()
-			var lasting *gateway.Connection
-			// Closes alone make garbage too: close what is left but a few, one by one, with opens between.
-			for id := range want {
-				if len(want) <= tc.live/2 {
-					break
-				}
-				j.Closed(id)
-				delete(want, id)
-			}
-			for range 3 {
-				lasting = opened(t, j)
-				want[lasting.ID] = true
+			for range 3 { // behind the last closes
+				want[opened(t, j).ID] = true
 			}
 			got := openSet(t, s, j)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%d open, want %d", len(got), len(want))
 			}
-			total := uint64((tc.live + tc.pairs) * openSize(lasting))
+			live := len(want) * openSize(sample())
 			_, bytes := journalSize(t, s)
-			if limit := uint64(2*len(want)*openSize(lasting) + 2*garbageBytes); bytes > limit {
-				t.Errorf("the journal has %d bytes, more than %d, for %d connections (%d bytes were written)", bytes, limit, len(want), total)
+			if limit := uint64(3*live + 3*garbage); bytes > limit {
+				t.Errorf("the journal has %d bytes, more than %d, for %d connections", bytes, limit, len(want))
+			}
+			if k := firstKind(t, s, j.edge); k != kindSnapshot {
+				t.Errorf("the journal begins with a message of kind %q, want a snapshot", k)
 			}
 		})
+	}
+}
+
+func firstKind(t *testing.T, s *Store, edge gateway.EdgeID) kind {
+	t.Helper()
+	m, err := s.stream.GetMsg(deadline(t), 1, jetstream.WithGetMsgSubject(s.names.journals+string(edge)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, _, err := decode(m.Data, func(entry) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// TestSteady: a journal that was purged while it was read is read again.
+func TestSteady(t *testing.T) {
+	firsts := []uint64{1, 7, 7, 7}
+	reads := 0
+	f, err := steady(
+		func() (uint64, error) {
+			n := firsts[0]
+			firsts = firsts[1:]
+			return n, nil
+		},
+		func() (folded, error) {
+			reads++
+			return folded{skipped: reads}, nil
+		})
+	if err != nil || reads != 2 || f.skipped != 2 {
+		t.Errorf("%d readings, gave %d, %v; want the second of two", reads, f.skipped, err)
+	}
+	broken := errors.New("broken")
+	if _, err := steady(func() (uint64, error) { return 1, nil }, func() (folded, error) { return folded{}, broken }); !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
 	}
 }
 

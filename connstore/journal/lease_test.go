@@ -197,15 +197,21 @@ func TestFence(t *testing.T) {
 		c.Timing = Timing{Refresh: 20 * time.Millisecond, Fence: 200 * time.Millisecond}
 	})
 	j := claimed(t, s, "n1")
-	opened(t, j)
+	c := opened(t, j)
 	current.Store(nil)
 	stop()
+	j.Closed(c.ID) // the writer tries and tries
 	select {
 	case <-j.Lost():
 		t.Fatal("lost at once")
 	default:
 	}
 	awaitLost(t, j)
+	select {
+	case <-j.written: // also when it was in the middle of an attempt
+	case <-deadline(t).Done():
+		t.Fatal("the writer of a lost journal goes on")
+	}
 	if err := *j.holder.reason.Load(); !errors.Is(err, connstore.ErrLost) {
 		t.Errorf("reason: %v", err)
 	}

@@ -179,16 +179,12 @@ func (q *queue) take(limit int) (opens []*waiting, closes []gateway.ConnectionID
 		q.waiting -= closeSize(id)
 		n++
 	}
-	closes = slices.Clone(q.closes[:n])
-	q.closes = slices.Delete(q.closes, 0, n)
-	if cap(q.closes) > keepCloses && len(q.closes) == 0 {
-		q.closes = nil // give back what a storm of closes took
+	closes, q.closes = q.closes[:n:n], q.closes[n:] // a storm of closes is not moved about
+	if len(q.closes) == 0 {
+		q.closes = nil
 	}
 	return opens, closes
 }
-
-// keepCloses is how many closes' room a quiet queue keeps.
-const keepCloses = 4096
 
 // settle hands the result of a message to those who wait for it.
 func (q *queue) settle(opens []*waiting, err error) {

@@ -110,6 +110,7 @@ func (s *Store) prepare(ctx context.Context, cfg *Config) error {
 			Description:    "Sallyport: leases of edges",
 			Storage:        jetstream.FileStorage,
 			Replicas:       cfg.Replicas,
+			MaxValueSize:   maxLeaseBytes,
 			LimitMarkerTTL: markerTTL,
 		})
 	}
@@ -129,6 +130,9 @@ func (s *Store) prepare(ctx context.Context, cfg *Config) error {
 
 // prepareTimeout bounds one attempt to prepare; creating a replicated stream takes up to a second (nats-facts §9.1).
 const prepareTimeout = 5 * time.Second
+
+// maxLeaseBytes bounds what may stand in a lease's key, headers included: a node's name is the only part of no fixed size.
+const maxLeaseBytes = 4 << 10
 
 // transient reports whether an attempt at err's call is worth repeating: JetStream is not there, or not ready. A server
 // that will never have JetStream looks the same to a client.

@@ -49,18 +49,22 @@ func (c connectionsLs) Run(ctx context.Context, std streams) error {
 	}
 	defer r.close()
 	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
-	defer table.Flush()
 	if !c.JSON {
 		fmt.Fprintln(table, "CONNECTION\tAPI\tSTAGE\tADDRESS\tCONNECTED\tLAST ACTIVE")
 	}
+	rows := 0
 	err = r.list(ctx, gateway.APIID(c.API), gateway.StageName(c.Stage), func(s gateway.ConnectionStatus) bool {
+		rows++
 		if c.JSON {
 			return json.NewEncoder(std.out).Encode(s) == nil
 		}
 		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.API, s.Stage, s.SourceIP, moment(s.ConnectedAt), moment(s.LastActiveAt))
 		return err == nil
 	})
-	return public(err)
+	if err != nil && rows == 0 {
+		return public(err) // no heading for a list that did not come
+	}
+	return errors.Join(public(err), table.Flush())
 }
 
 type idArgument struct {
@@ -70,7 +74,7 @@ type idArgument struct {
 func (a idArgument) ref() (gateway.ConnectionRef, error) {
 	id, err := gateway.ParseConnectionID(a.ID)
 	if err != nil {
-		return gateway.ConnectionRef{}, fmt.Errorf("%w: %q is %w", app.ErrUsage, a.ID, err)
+		return gateway.ConnectionRef{}, app.Usagef("%q is %w", a.ID, err)
 	}
 	return gateway.ConnectionRef{ID: id}, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -18,10 +17,10 @@ func expand(names []string) ([]string, error) {
 		}
 		matches, err := filepath.Glob(name)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", app.ErrUsage, name, err)
+			return nil, app.Usagef("%s: %w", name, err)
 		}
 		if len(matches) == 0 {
-			return nil, fmt.Errorf("%w: %s: there is no such file", app.ErrUsage, name)
+			return nil, app.Usagef("%s: there is no such file", name)
 		}
 		files = append(files, matches...)
 	}

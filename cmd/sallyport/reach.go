@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/control"
@@ -35,7 +34,7 @@ func (f reachFlags) open(ctx context.Context) (*reach, error) {
 	if f.NATS == "" {
 		client, err := control.NewClient(control.ClientConfig{Admin: f.Admin})
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", app.ErrUsage, public(err))
+			return nil, app.Usagef("%w", public(err))
 		}
 		return &reach{Connections: client, admin: client}, nil
 	}

@@ -83,12 +83,17 @@ const (
 // Data is empty without the edge role.
 type Addresses struct{ Data, Admin, NATS string }
 
-// ErrUsage marks a configuration that can't work whatever the state of the machine: exit code 2.
-var ErrUsage = errors.New("usage")
+// ErrUsage marks an error of how the program was called, which no state of the machine would mend: exit code 2. Usagef
+// makes such errors.
+var ErrUsage = errors.New("wrong usage")
 
-func usagef(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{ErrUsage}, args...)...)
-}
+type usageError struct{ error }
+
+func (usageError) Is(target error) bool { return target == ErrUsage }
+func (e usageError) Unwrap() error      { return e.error }
+
+// Usagef returns an error that is ErrUsage to errors.Is and reads as formatted.
+func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // defaultStage is the stage of a definition that names none.
 func (m Mode) defaultStage() gateway.StageName {
@@ -103,7 +108,7 @@ func (c *Config) check() error {
 	if c.Node == "" {
 		name, err := os.Hostname()
 		if err != nil {
-			return usagef("the machine has no host name (%w): give --node", err)
+			return Usagef("the machine has no host name (%w): give --node", err)
 		}
 		c.Node = name
 	}
@@ -112,26 +117,26 @@ func (c *Config) check() error {
 	}
 	for _, r := range c.Roles {
 		if r != RoleEdge && r != RoleWorker {
-			return usagef("--roles: unknown role %q; the roles are edge and worker", r)
+			return Usagef("--roles: unknown role %q; the roles are edge and worker", r)
 		}
 	}
 	if strings.ContainsAny(c.Prefix, ".*> \t\r\n") || c.Prefix == "" {
-		return usagef("--prefix %q: it must be one NATS subject token, without dots, wildcards or spaces", c.Prefix)
+		return Usagef("--prefix %q: it must be one NATS subject token, without dots, wildcards or spaces", c.Prefix)
 	}
 	if c.Mode == ModeDev && len(c.Files) == 0 {
-		return usagef("dev needs at least one definition file")
+		return Usagef("dev needs at least one definition file")
 	}
 	if c.Mode == ModeDev && c.has(RoleEdge) && !loopback(c.Listen) {
-		return usagef("--listen %s: dev is open to everybody who reaches it and so binds loopback only; use 127.0.0.1, or serve", c.Listen)
+		return Usagef("--listen %s: dev is open to everybody who reaches it and so binds loopback only; use 127.0.0.1, or serve", c.Listen)
 	}
 	if !loopback(c.Admin) {
-		return usagef("--admin %s: the admin listener takes loopback addresses only, since it asks for no credentials", c.Admin)
+		return Usagef("--admin %s: the admin listener takes loopback addresses only, since it asks for no credentials", c.Admin)
 	}
 	if c.NATS.URL == "" && !loopback(c.NATSListen) {
-		return usagef("--nats-listen %s: the embedded NATS server asks for no credentials and so binds loopback only; for other machines run a NATS cluster with accounts and give --nats URL", c.NATSListen)
+		return Usagef("--nats-listen %s: the embedded NATS server asks for no credentials and so binds loopback only; for other machines run a NATS cluster with accounts and give --nats URL", c.NATSListen)
 	}
 	if c.NATS.URL == "" && c.NATS != (NATSConfig{}) {
-		return usagef("--nats-creds, --nats-ca, --nats-cert, --nats-key and --js-domain belong to --nats URL, which is not given")
+		return Usagef("--nats-creds, --nats-ca, --nats-cert, --nats-key and --js-domain belong to --nats URL, which is not given")
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -23,19 +24,40 @@ type definitions struct {
 	now          func() time.Time
 }
 
-// compile returns the table of all files' stages, or every problem there is. It changes nothing that is live.
+// compile returns the table of all files' stages, or every problem there is, file by file and line by line. It changes
+// nothing that is live.
 func (d *definitions) compile() (*router.Table, []definition.Problem) {
-	documents, problems := loadFiles(d.files)
 	var programs []*router.Program
-	for _, doc := range documents {
-		compiled, faults := d.compileAPI(doc.API)
-		problems = append(problems, doc.Explain(faults)...)
+	var problems []definition.Problem
+	defined := make(map[gateway.APIID]string) // by which file
+	for _, file := range d.files {
+		compiled, faults := d.compileFile(file, defined)
 		programs = append(programs, compiled...)
+		problems = append(problems, faults...)
 	}
 	if len(problems) > 0 {
 		return nil, problems
 	}
 	return router.NewTable(programs, d.domain), nil
+}
+
+func (d *definitions) compileFile(file string, defined map[gateway.APIID]string) ([]*router.Program, []definition.Problem) {
+	doc, problems := definition.LoadFile(file)
+	if doc == nil {
+		return nil, problems
+	}
+	if other, taken := defined[doc.API.APIID]; taken {
+		return nil, append(problems, doc.Locate(gateway.Fault{
+			Path: []string{"apiId"}, Problem: fmt.Sprintf("the API %q is already defined by %s", doc.API.APIID, other),
+			Hint: "give one of the files another apiId, or name each file once"}))
+	}
+	defined[doc.API.APIID] = file
+	programs, faults := d.compileAPI(doc.API)
+	problems = append(problems, doc.Explain(faults)...)
+	slices.SortStableFunc(problems, func(a, b definition.Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return programs, problems
 }
 
 // compileAPI compiles an API once per stage. Stages differ in their variables alone, so the faults of the first stage
@@ -79,29 +101,6 @@ func deploymentID(api *gateway.API) gateway.DeploymentID {
 	}
 	sum := sha256.Sum256(document)
 	return gateway.DeploymentID(hex.EncodeToString(sum[:])[:deploymentIDLength])
-}
-
-// loadFiles reads the documents and refuses two files for one API.
-func loadFiles(files []string) ([]*definition.Document, []definition.Problem) {
-	var documents []*definition.Document
-	var problems []definition.Problem
-	first := make(map[gateway.APIID]string)
-	for _, file := range files {
-		doc, faults := definition.LoadFile(file)
-		problems = append(problems, faults...)
-		if doc == nil {
-			continue
-		}
-		if other, taken := first[doc.API.APIID]; taken {
-			problems = append(problems, doc.Locate(gateway.Fault{
-				Path: []string{"apiId"}, Problem: fmt.Sprintf("the API %q is already defined by %s", doc.API.APIID, other),
-				Hint: "give one of the files another apiId, or name each file once"}))
-			continue
-		}
-		first[doc.API.APIID] = file
-		documents = append(documents, doc)
-	}
-	return documents, problems
 }
 
 // Validate returns every problem of every file. When there is none, it returns how many routes there are.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway"
@@ -111,10 +112,26 @@ func (s *Server) httpConfig() httpConfig {
 func (s *Server) Listen() (net.Addr, error) {
 	ln, err := net.Listen("tcp", s.cfg.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("--listen %s: %w", s.cfg.Listen, err)
+		return nil, listenError(s.cfg.Listen, err)
 	}
 	s.use(ln)
 	return ln.Addr(), nil
+}
+
+// winAddrInUse is WSAEADDRINUSE, for which Windows has a number of its own.
+const winAddrInUse = syscall.Errno(10048)
+
+// listenError names the flag and what to do.
+func listenError(address string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, winAddrInUse):
+		return fmt.Errorf("--listen %s: the port is in use; stop the program that listens there, or choose another port: %w", address, err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("--listen %s: this user may not listen there; choose a port above 1023: %w", address, err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("--listen %s: this machine does not have that address: %w", address, err)
+	}
+	return fmt.Errorf("--listen %s: %w", address, err)
 }
 
 func (s *Server) use(ln net.Listener) {

@@ -43,28 +43,25 @@ func (connectionsLs) Help() string {
 
 // Run lists.
 func (c connectionsLs) Run(ctx context.Context, std streams) error {
-	r, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
-	if !c.JSON {
-		fmt.Fprintln(table, "CONNECTION\tAPI\tSTAGE\tADDRESS\tCONNECTED\tLAST ACTIVE")
-	}
-	rows := 0
-	err = r.list(ctx, gateway.APIID(c.API), gateway.StageName(c.Stage), func(s gateway.ConnectionStatus) bool {
-		rows++
-		if c.JSON {
-			return json.NewEncoder(std.out).Encode(s) == nil
+	return c.with(ctx, func(r *app.Reach) error {
+		table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+		if !c.JSON {
+			fmt.Fprintln(table, "CONNECTION\tAPI\tSTAGE\tADDRESS\tCONNECTED\tLAST ACTIVE")
 		}
-		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.API, s.Stage, s.SourceIP, moment(s.ConnectedAt), moment(s.LastActiveAt))
-		return err == nil
+		rows := 0
+		err := r.List(ctx, gateway.APIID(c.API), gateway.StageName(c.Stage), func(s gateway.ConnectionStatus) bool {
+			rows++
+			if c.JSON {
+				return json.NewEncoder(std.out).Encode(s) == nil
+			}
+			_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.API, s.Stage, s.SourceIP, moment(s.ConnectedAt), moment(s.LastActiveAt))
+			return err == nil
+		})
+		if err != nil && rows == 0 {
+			return err // no heading for a list that did not come
+		}
+		return errors.Join(err, table.Flush())
 	})
-	if err != nil && rows == 0 {
-		return public(err) // no heading for a list that did not come
-	}
-	return errors.Join(public(err), table.Flush())
 }
 
 type idArgument struct {
@@ -91,7 +88,7 @@ func (connectionsGet) Help() string {
 
 // Run shows the connection as JSON.
 func (c connectionsGet) Run(ctx context.Context, std streams) error {
-	return c.with(ctx, c.idArgument, func(r *reach, ref gateway.ConnectionRef) error {
+	return c.withConnection(ctx, c.idArgument, func(r *app.Reach, ref gateway.ConnectionRef) error {
 		status, err := r.Get(ctx, ref)
 		if err != nil {
 			return err
@@ -123,7 +120,7 @@ func (c connectionsSend) Run(ctx context.Context, std streams) error {
 			return err
 		}
 	}
-	return c.with(ctx, c.idArgument, func(r *reach, ref gateway.ConnectionRef) error {
+	return c.withConnection(ctx, c.idArgument, func(r *app.Reach, ref gateway.ConnectionRef) error {
 		return r.Post(ctx, ref, gateway.Push{Body: body, Binary: c.Binary})
 	})
 }
@@ -142,32 +139,18 @@ func (connectionsClose) Help() string {
 
 // Run closes.
 func (c connectionsClose) Run(ctx context.Context) error {
-	return c.with(ctx, c.idArgument, func(r *reach, ref gateway.ConnectionRef) error {
+	return c.withConnection(ctx, c.idArgument, func(r *app.Reach, ref gateway.ConnectionRef) error {
 		return r.Delete(ctx, ref, gateway.Close{Code: c.Code, Reason: c.Reason})
 	})
 }
 
-// with runs one call on one connection.
-func (f reachFlags) with(ctx context.Context, id idArgument, call func(*reach, gateway.ConnectionRef) error) error {
+// withConnection runs one call on one connection.
+func (f reachFlags) withConnection(ctx context.Context, id idArgument, call func(*app.Reach, gateway.ConnectionRef) error) error {
 	ref, err := id.ref()
 	if err != nil {
 		return err
 	}
-	r, err := f.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	return public(call(r, ref))
-}
-
-// public is the message that is meant for people; codes and causes are for programs.
-func public(err error) error {
-	var e *gateway.Error
-	if errors.As(err, &e) {
-		return errors.New(e.Message)
-	}
-	return err
+	return f.with(ctx, func(r *app.Reach) error { return call(r, ref) })
 }
 
 func moment(t time.Time) string { return t.Local().Format(time.DateTime) }

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 
-	"github.com/sallyport/sallyport/bus"
-	"github.com/sallyport/sallyport/control"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/internal/app"
 )
 
-// reachFlags say how a command reaches a running gateway: by its admin listener, or by the NATS that it uses.
+// reachFlags say how a command reaches a running gateway.
 type reachFlags struct {
 	Admin     string `default:"http://127.0.0.1:8081" placeholder:"URL" help:"The gateway's admin listener (${default})."`
 	NATS      string `name:"nats" placeholder:"URL" help:"Go by this NATS instead, as serve requires."`
@@ -21,82 +19,27 @@ type reachFlags struct {
 	Prefix    string `default:"sallyport" placeholder:"TOKEN" help:"First token of every subject, for --nats (${default})."`
 }
 
-// reach is a way to a running gateway. Exactly one of admin and conn is set.
-type reach struct {
-	gateway.Connections
-	admin    *control.Client
-	conn     *bus.Conn
-	remote   *bus.Connections
-	subjects bus.Subjects
-}
-
-func (f reachFlags) open(ctx context.Context) (*reach, error) {
-	if f.NATS == "" {
-		client, err := control.NewClient(control.ClientConfig{Admin: f.Admin})
-		if err != nil {
-			return nil, app.Usagef("%w", public(err))
-		}
-		return &reach{Connections: client, admin: client}, nil
-	}
-	conn, err := bus.Connect(ctx, bus.ConnConfig{URL: f.NATS, Name: "sallyport command", Creds: f.NATSCreds, CA: f.NATSCA, Cert: f.NATSCert, Key: f.NATSKey})
+// with opens the way and runs call on it.
+func (f reachFlags) with(ctx context.Context, call func(*app.Reach) error) error {
+	r, err := app.OpenReach(ctx, app.ReachConfig{
+		Admin: f.Admin, Prefix: f.Prefix,
+		NATS: app.NATSConfig{URL: f.NATS, Creds: f.NATSCreds, CA: f.NATSCA, Cert: f.NATSCert, Key: f.NATSKey},
+	})
 	if err != nil {
-		return nil, err
+		return public(err)
 	}
-	subjects := bus.Subjects{Prefix: f.Prefix}
-	remote, err := bus.NewConnections(bus.RemoteConfig{Conn: conn, Subjects: subjects})
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return &reach{Connections: remote, conn: conn, remote: remote, subjects: subjects}, nil
+	defer r.Close()
+	return public(call(r))
 }
 
-func (r *reach) close() {
-	if r.admin != nil {
-		r.admin.Close()
-		return
-	}
-	r.remote.Close()
-	r.conn.Close()
-}
-
-// list calls yield for each live connection.
-func (r *reach) list(ctx context.Context, api gateway.APIID, stage gateway.StageName, yield func(gateway.ConnectionStatus) bool) error {
-	if r.admin != nil {
-		return r.admin.List(ctx, control.ConnectionFilter{API: api, Stage: stage}, yield)
-	}
-	for status, err := range r.remote.List(ctx, bus.ListFilter{API: api, Stage: stage}) {
-		if err != nil {
-			return err
-		}
-		if !yield(status) {
-			return nil
-		}
-	}
-	return nil
-}
-
-// tail calls yield with each event's record as JSON, until ctx ends.
-func (r *reach) tail(ctx context.Context, api gateway.APIID, route gateway.RouteKey, yield func(json.RawMessage) bool) error {
-	if r.admin != nil {
-		return r.admin.Tail(ctx, control.TailFilter{API: api, Route: route}, yield)
-	}
-	tapper, err := bus.NewTapper(ctx, bus.TapperConfig{Conn: r.conn, Subjects: r.subjects, API: api})
-	if err != nil {
+// public shows the message that is meant for people; codes and causes are for programs.
+func public(err error) error {
+	var e *gateway.Error
+	if !errors.As(err, &e) {
 		return err
 	}
-	defer tapper.Close()
-	for record := range tapper.Records(ctx) {
-		if route != "" && record.Route != route {
-			continue
-		}
-		line, err := json.Marshal(record)
-		if err != nil {
-			return err
-		}
-		if !yield(line) {
-			return nil
-		}
+	if errors.Is(err, app.ErrUsage) {
+		return app.Usagef("%s", e.Message)
 	}
-	return nil
+	return errors.New(e.Message)
 }

@@ -30,27 +30,24 @@ no event from a backend. Bodies and headers are not among them.`
 
 // Run follows events until ctx ends.
 func (c tailCommand) Run(ctx context.Context, std streams) error {
-	r, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.close()
 	console := app.NewConsole(std.out, os.Getenv)
 	fmt.Fprintln(std.err, "waiting for events; Ctrl-C ends it")
-	err = r.tail(ctx, gateway.APIID(c.API), gateway.RouteKey(c.Route), func(line json.RawMessage) bool {
-		if c.JSON {
-			console.Println(string(line))
+	err := c.with(ctx, func(r *app.Reach) error {
+		return r.Tail(ctx, gateway.APIID(c.API), gateway.RouteKey(c.Route), func(line json.RawMessage) bool {
+			if c.JSON {
+				console.Println(string(line))
+				return true
+			}
+			var record event.Record
+			if json.Unmarshal(line, &record) != nil {
+				return true // from a gateway of another version
+			}
+			console.Event(record)
 			return true
-		}
-		var record event.Record
-		if json.Unmarshal(line, &record) != nil {
-			return true // from a gateway of another version
-		}
-		console.Event(record)
-		return true
+		})
 	})
 	if ctx.Err() != nil {
 		return nil
 	}
-	return public(err)
+	return err
 }

@@ -264,10 +264,10 @@ func TestKeptAliveConnection(t *testing.T) {
 	if status, body := c.response(); status != 200 || body != "invoked" {
 		t.Fatalf("the second: %d %s", status, body)
 	}
+	w.sender.on("ask", func(*gateway.Event) (*gateway.Reply, error) { return &gateway.Reply{Body: []byte("here")}, nil })
 	if _, err := io.WriteString(c, upgradeRequest("/chat/dev")+string(textFrame(`{"action":"ask"}`))); err != nil {
 		t.Fatal(err)
 	}
-	w.sender.on("ask", func(*gateway.Event) (*gateway.Reply, error) { return &gateway.Reply{Body: []byte("here")}, nil })
 	if status, _ := c.response(); status != http.StatusSwitchingProtocols {
 		t.Fatal(status)
 	}

@@ -19,3 +19,6 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// elapse lets virtual time pass; it is for use in a synctest bubble alone.
+func elapse(d time.Duration) { <-time.After(d) }

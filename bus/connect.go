@@ -63,7 +63,7 @@ type Conn struct {
 	nc     *nats.Conn
 	logger *slog.Logger
 	closed chan struct{}
-	cap    atomic.Int64 // of the server connected to last
+	limit  atomic.Int64 // PayloadCap with the server connected to last
 }
 
 // Connect returns a usable connection, or an error that names the flag that would help. It makes one attempt, which
@@ -200,7 +200,7 @@ func (c *Conn) check() error {
 	if limit := c.nc.MaxPayload(); limit <= headerRoom {
 		return fmt.Errorf("--nats: the NATS server's max_payload of %d bytes is too small; more than %d are needed", limit, headerRoom)
 	}
-	c.cap.Store(c.nc.MaxPayload() - headerRoom)
+	c.limit.Store(c.nc.MaxPayload() - headerRoom)
 	return nil
 }
 
@@ -228,7 +228,7 @@ func (c *Conn) onError(_ *nats.Conn, sub *nats.Subscription, err error) {
 func (c *Conn) NATS() *nats.Conn { return c.nc }
 
 // PayloadCap is the most bytes that the body of a message may have on this NATS now.
-func (c *Conn) PayloadCap() int { return int(c.cap.Load()) }
+func (c *Conn) PayloadCap() int { return int(c.limit.Load()) }
 
 // Connected reports whether the connection is up now.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }

@@ -23,6 +23,9 @@ const (
 	// which its share of the events would be lost (nats-facts §7.3).
 	embeddedPing     = 10 * time.Second
 	embeddedPingsOut = 2
+	// embeddedPending is what may wait for one client before the server drops its connection as too slow: the default of
+	// 64 MiB is six large HTTP bodies that reach one worker at the same time.
+	embeddedPending = 256 << 20
 	// embeddedReady bounds the start: it takes milliseconds, or seconds when JetStream recovers much data.
 	embeddedReady = 30 * time.Second
 	// readyPoll is how often the start looks for a fatal error of the server meanwhile.
@@ -84,6 +87,7 @@ func (e *Embedded) start(c EmbeddedConfig) error {
 		JetStream:              true,
 		StoreDir:               filepath.Join(dir, storeDir),
 		MaxPayload:             EmbeddedMaxPayload,
+		MaxPending:             embeddedPending,
 		PingInterval:           embeddedPing,
 		MaxPingsOut:            embeddedPingsOut,
 		DisableJetStreamBanner: true,

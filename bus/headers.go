@@ -30,6 +30,7 @@ const (
 	OpcodeBinary = "binary"
 
 	ackWanted = "1"
+	statusOK  = "200"
 )
 
 // What nats-server itself writes on a "no responders" message (nats-facts §4.1).
@@ -271,11 +272,11 @@ func replyMessage(subject string, r *gateway.Reply) *nats.Msg {
 			h[name] = values
 		}
 	}
-	status := r.Status
-	if status == 0 {
-		status = 200
+	status := statusOK
+	if r.Status != 0 && r.Status != 200 {
+		status = strconv.Itoa(r.Status)
 	}
-	h[HeaderStatus] = []string{strconv.Itoa(status)}
+	h[HeaderStatus] = []string{status}
 	if r.Binary {
 		h[HeaderOpcode] = []string{OpcodeBinary}
 	}

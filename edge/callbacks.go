@@ -81,7 +81,7 @@ func newCallbacks(c callbacksConfig) http.Handler {
 	}
 	h := &callbacks{cfg: c}
 	if c.TracerProvider != nil {
-		h.tracer = c.TracerProvider.Tracer(httpTracerName)
+		h.tracer = c.TracerProvider.Tracer(scope)
 	}
 	return h
 }
@@ -149,9 +149,6 @@ func maxPush(table *router.Table, ref gateway.ConnectionRef) int {
 
 func (h *callbacks) finish(x *callbackExchange) {
 	x.record.Latency = h.cfg.Now().Sub(x.record.Time)
-	if x.span.IsRecording() {
-		x.span.SetName(spanMethod(commonMethod(x.record.Method)) + " " + callbackRoute)
-	}
 	endServerSpan(x.span, &x.record)
 	if x.owned {
 		return

@@ -77,7 +77,7 @@ func (d *disconnects) attempt(g *goodbye) {
 		d.finish(g, ev, start, err)
 		return
 	}
-	ctx, end := d.server.tracing.lifecycle(context.Background(), p, route, g.conn.ID)
+	ctx, end := d.server.tracing.disconnect(p, route, g.conn.ID)
 	d.server.cfg.Sender.Send(ctx, sent, func(_ *gateway.Reply, err error) {
 		// A native backend need not answer; that it was silent means that somebody has the event.
 		if route.Native() && gateway.ErrorCode(err) == gateway.CodeTimeout {

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
 	"github.com/sallyport/sallyport/schemas/event"
@@ -32,6 +34,7 @@ type handshake struct {
 	conn    gateway.Connection
 	request gateway.RequestID // of $connect
 	accept  string            // subprotocol that the backend chose
+	span    trace.Span        // nil when nothing is traced
 }
 
 func newHandshake(nc net.Conn, early []byte, head requestHead) *handshake {
@@ -49,6 +52,7 @@ func (s *Server) upgrade(h *handshake) {
 	}
 	defer s.leave()
 	err := s.resolve(h)
+	h.span = s.tracing.handshake(h)
 	if err == nil {
 		err = s.admit(h)
 	}
@@ -213,6 +217,7 @@ func (s *Server) handshakeTold(h *handshake, status int, code gateway.Code, err 
 		}
 	}
 	s.metrics.handshake(r.API, r.Stage, status)
+	handshakeEnd(h.span, &r)
 	if s.observing() {
 		s.observe(r)
 	}

@@ -4,12 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
-
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
@@ -24,16 +23,17 @@ func (s *Server) connect(h *handshake) error {
 	if route == nil {
 		return nil
 	}
-	ctx := propagation.TraceContext{}.Extract(s.ctx, headerCarrier(h.head.header))
-	ctx, end := s.tracing.lifecycle(ctx, h.program, route, h.conn.ID)
-	reply, err := s.ask(ctx, route, s.connectEvent(h, route))
-	if err == nil && !accepted(reply.Status) {
-		end(nil) // a refusal is an answer, not a failure
-		return refusalMirror(reply)
+	ev := s.connectEvent(h, route)
+	asked := s.now()
+	reply, err := s.ask(within(s.ctx, h.span), route, ev)
+	if !errors.Is(err, errStopped) {
+		s.metrics.answered(ev, s.now().Sub(asked), err)
 	}
-	end(err)
 	if err != nil {
 		return err
+	}
+	if !accepted(reply.Status) {
+		return refusalMirror(reply)
 	}
 	if protocol := reply.Header.Get("Sec-WebSocket-Protocol"); isFieldValue(protocol) {
 		h.accept = protocol // sent as it is, offered or not (contract/websocket-api.md §2.1)

@@ -61,7 +61,7 @@ func newHTTPFront(c httpConfig) http.Handler {
 	}
 	f := &httpFront{cfg: c}
 	if c.TracerProvider != nil {
-		f.tracer = c.TracerProvider.Tracer(httpTracerName)
+		f.tracer = c.TracerProvider.Tracer(scope)
 	}
 	return f
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -17,7 +18,8 @@ import (
 	"github.com/sallyport/sallyport/schemas/event"
 )
 
-const httpTracerName = "github.com/sallyport/sallyport/edge"
+// urlScheme: the edge speaks no TLS itself.
+const urlScheme = "http"
 
 // otherMethod stands for methods that clients made up (OpenTelemetry semantic conventions for HTTP).
 const otherMethod = "_OTHER"
@@ -33,27 +35,46 @@ func startServerSpan(r *http.Request, tracer trace.Tracer) (context.Context, tra
 		return ctx, trace.SpanFromContext(context.Background())
 	}
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
-	method := commonMethod(r.Method)
+	return serverSpan(ctx, tracer, requestFacts{
+		method: r.Method, path: r.URL.EscapedPath(), host: r.Host, proto: r.Proto, peer: r.RemoteAddr, agent: r.UserAgent(),
+	})
+}
+
+// requestFacts are what a span says of a request before anything is known of its route.
+type requestFacts struct {
+	method, proto, agent string
+	path                 string // as the client wrote it, without the query, which may hold tokens
+	host, peer           string // with their ports, if they have one
+	arrived              time.Time
+}
+
+// serverSpan starts the span of a request that arrived now, or then.
+func serverSpan(ctx context.Context, tracer trace.Tracer, r requestFacts) (context.Context, trace.Span) {
+	method := commonMethod(r.method)
 	attributes := []attribute.KeyValue{
 		semconv.HTTPRequestMethodKey.String(method),
-		semconv.URLScheme("http"),
-		semconv.URLPath(r.URL.Path), // not the query, which may hold tokens
-		semconv.ServerAddress(withoutPort(r.Host)),
-		semconv.ClientAddress(peerIP(r.RemoteAddr)),
-		semconv.NetworkProtocolVersion(strings.TrimPrefix(r.Proto, "HTTP/")),
+		semconv.URLScheme(urlScheme),
+		semconv.URLPath(r.path),
+		semconv.ServerAddress(withoutPort(r.host)),
+		semconv.ClientAddress(peerIP(r.peer)),
+		semconv.NetworkProtocolVersion(strings.TrimPrefix(r.proto, "HTTP/")),
 	}
 	if method == otherMethod {
-		attributes = append(attributes, semconv.HTTPRequestMethodOriginal(r.Method))
+		attributes = append(attributes, semconv.HTTPRequestMethodOriginal(r.method))
 	}
-	if _, port, err := net.SplitHostPort(r.Host); err == nil {
+	if _, port, err := net.SplitHostPort(r.host); err == nil {
 		if n, err := strconv.ParseUint(port, 10, 16); err == nil {
 			attributes = append(attributes, semconv.ServerPort(int(n)))
 		}
 	}
-	if agent := r.UserAgent(); agent != "" {
-		attributes = append(attributes, semconv.UserAgentOriginal(agent))
+	if r.agent != "" {
+		attributes = append(attributes, semconv.UserAgentOriginal(r.agent))
 	}
-	return tracer.Start(ctx, spanMethod(method), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attributes...))
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attributes...)}
+	if !r.arrived.IsZero() {
+		options = append(options, trace.WithTimestamp(r.arrived))
+	}
+	return tracer.Start(ctx, spanMethod(method), options...)
 }
 
 // endServerSpan names the span after its route, when there is one, and ends it with the outcome.
@@ -66,17 +87,25 @@ func endServerSpan(span trace.Span, r *event.Record) {
 
 func describeSpan(span trace.Span, r *event.Record) {
 	attributes := []attribute.KeyValue{semconv.HTTPResponseStatusCode(r.Status)}
-	if r.Route != "" {
-		template := routeTemplate(r.Route)
+	template := routeTemplate(r.Route)
+	if r.Kind == event.KindCallback {
+		template = callbackRoute
+	}
+	if template != "" {
 		span.SetName(spanMethod(commonMethod(r.Method)) + " " + template)
 		attributes = append(attributes, semconv.HTTPRoute(template))
 	}
 	if r.API != "" {
-		attributes = append(attributes, attribute.String("sallyport.api", string(r.API)),
-			attribute.String("sallyport.stage", string(r.Stage)))
+		attributes = append(attributes, attrAPI.String(string(r.API)), attrStage.String(string(r.Stage)))
+	}
+	if r.Route != "" {
+		attributes = append(attributes, attrRoute.String(string(r.Route)))
 	}
 	if r.Connection != "" {
-		attributes = append(attributes, attribute.String("sallyport.connection", string(r.Connection)))
+		attributes = append(attributes, attrConnection.String(string(r.Connection)))
+	}
+	if r.Request != "" {
+		attributes = append(attributes, attrRequest.String(string(r.Request)))
 	}
 	if r.Code != "" {
 		attributes = append(attributes, semconv.ErrorTypeKey.String(string(r.Code)))

@@ -33,14 +33,14 @@ func TestServerSpan(t *testing.T) {
 			"GET /pets/{id}", callerSpan, codes.Unset, map[string]string{
 				"http.request.method": "GET", "http.route": "/pets/{id}", "http.response.status_code": "200", "url.path": "/dev/pets/1",
 				"url.scheme": "http", "server.address": "shop.localhost", "server.port": "81", "client.address": "192.0.2.1",
-				"network.protocol.version": "1.1", "sallyport.api": "shop", "sallyport.stage": "dev",
+				"network.protocol.version": "1.1", "sallyport.api": "shop", "sallyport.stage": "dev", "sallyport.route": "GET /pets/{id}",
 			}},
 		{"junk traceparent", "BREW", "http://any/store/x", "00-zz-" + callerSpan + "-01", gateway.Errorf(gateway.CodeTimeout, "late"),
 			"HTTP $default", "0000000000000000", codes.Error, map[string]string{
 				"http.request.method": "_OTHER", "http.request.method_original": "BREW", "http.route": "$default",
 				"http.response.status_code": "503", "url.path": "/store/x", "url.scheme": "http", "server.address": "any",
 				"client.address": "192.0.2.1", "network.protocol.version": "1.1", "sallyport.api": "store", "sallyport.stage": "$default",
-				"error.type": "timeout",
+				"sallyport.route": "$default", "error.type": "timeout",
 			}},
 		{"no route", "GET", "http://nobody/", "", nil, "GET", "0000000000000000", codes.Unset, map[string]string{
 			"http.request.method": "GET", "http.response.status_code": "403", "url.path": "/", "url.scheme": "http", "server.address": "nobody",
@@ -80,6 +80,10 @@ func TestServerSpan(t *testing.T) {
 			for _, a := range span.Attributes() {
 				got[string(a.Key)] = a.Value.Emit()
 			}
+			if len(got[string(attrRequest)]) != 16 {
+				t.Errorf("%s %q is no id", attrRequest, got[string(attrRequest)])
+			}
+			delete(got, string(attrRequest))
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("attributes (-want +got):\n%s", diff)
 			}

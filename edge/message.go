@@ -71,7 +71,7 @@ func (s *Server) message(k *socket, p *router.Program, in inbound) {
 		x.left.Store(2) // Send and done
 	}
 	x.server, x.socket, x.route, x.limits, x.start = s, k, route, p.Limits(), start
-	ctx := s.tracing.message(x, p)
+	ctx := s.tracing.message(x, p, request)
 	sent, err := x.fill(p, request, in, expect)
 	if err != nil {
 		s.refuse(k, p, request, start, in, err)
@@ -196,7 +196,8 @@ func (x *exchange) observe(status int, err error, sent int) {
 // refuse answers a message that no route takes, or whose event can't be built.
 func (s *Server) refuse(k *socket, p *router.Program, r gateway.RequestID, start time.Time, in inbound, err error) {
 	sent := s.errorFrame(k, p.Limits(), r, err)
-	s.metrics.refused(k.conn.API, k.conn.Stage, err)
+	s.metrics.message(k.conn.API, k.conn.Stage, "", directionIn)
+	s.metrics.failed(k.conn.API, k.conn.Stage, err)
 	if !s.observing() {
 		return
 	}
@@ -233,7 +234,7 @@ func (s *Server) Failed(id gateway.ConnectionID, r gateway.RequestID, err error)
 	if k.push(ws.OpText, frame, p.Limits()) != nil {
 		sent = 0
 	}
-	s.metrics.refused(k.conn.API, k.conn.Stage, err)
+	s.metrics.failed(k.conn.API, k.conn.Stage, err)
 	if s.observing() {
 		s.observe(event.Record{
 			Time: s.now(), API: k.conn.API, Stage: k.conn.Stage, Kind: event.KindMessage, Connection: id, Request: r,

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/sallyport/sallyport/gateway"
 )
@@ -25,7 +25,8 @@ const (
 	directionOut direction = "out"
 )
 
-// metrics counts what the edge does. All methods may be called on nil, which counts nothing.
+// metrics counts what the edge does. docs/observability.md has the instruments in one table with those of the workers;
+// internal/telemetry gives the histograms their buckets. All methods may be called on nil, which counts nothing.
 type metrics struct {
 	connections metric.Int64UpDownCounter
 	handshakes  metric.Int64Counter
@@ -35,21 +36,32 @@ type metrics struct {
 	callbacks   metric.Int64Counter
 	fullQueues  metric.Int64Counter
 	requests    metric.Float64Histogram
-	integration metric.Float64Histogram
 
 	mu   sync.RWMutex // guards sets
 	sets map[labels]options
 }
 
-// labels are the attributes of a measurement. Their values come from definitions and from our own constants, never from
-// clients, so the number of sets is bounded by what was deployed.
+// labels are the attributes of a measurement; empty ones are left out. Their values come from definitions, from our own
+// constants and from bounded sets such as statuses, never from clients, so what was deployed bounds their number.
 type labels struct {
 	api    gateway.APIID
 	stage  gateway.StageName
 	route  gateway.RouteKey
-	which  string // direction, callback method or HTTP method
-	result string // gateway.Code, or a status
+	family family
+	which  string // what the family has beside
+	status int
+	code   gateway.Code
 }
+
+// family is a group of measurements with an attribute of its own.
+type family uint8
+
+const (
+	familyPlain    family = iota
+	familyMessage         // which is a direction
+	familyCallback        // which is a callback's method
+	familyRequest         // which is a common HTTP method
+)
 
 // options are labels made ready, so that measuring allocates nothing.
 type options struct {
@@ -57,14 +69,13 @@ type options struct {
 	record []metric.RecordOption
 }
 
-// The attribute names. http.* and error.type are OpenTelemetry's, the others ours.
+// The attributes that are ours; the others are OpenTelemetry's.
 const (
-	attrAPI    = attribute.Key("sallyport.api")
-	attrStage  = attribute.Key("sallyport.stage")
-	attrRoute  = attribute.Key("sallyport.route")
-	attrWhich  = attribute.Key("sallyport.operation")
-	attrResult = attribute.Key("error.type")
-	attrStatus = attribute.Key("http.response.status_code")
+	attrAPI            = attribute.Key("sallyport.api")
+	attrStage          = attribute.Key("sallyport.stage")
+	attrRoute          = attribute.Key("sallyport.route")
+	attrDirection      = attribute.Key("sallyport.direction")
+	attrCallbackMethod = attribute.Key("sallyport.callback.method")
 )
 
 // newMetrics makes the instruments; a nil provider gives nil metrics.
@@ -74,25 +85,23 @@ func newMetrics(p metric.MeterProvider) (*metrics, error) {
 	}
 	m := &metrics{sets: make(map[labels]options)}
 	meter := p.Meter(scope)
-	var errs [9]error
+	var errs [8]error
 	m.connections, errs[0] = meter.Int64UpDownCounter("sallyport.connections",
 		metric.WithUnit("{connection}"), metric.WithDescription("Open WebSocket connections."))
 	m.handshakes, errs[1] = meter.Int64Counter("sallyport.handshakes",
 		metric.WithUnit("{handshake}"), metric.WithDescription("WebSocket handshakes by the status they were answered with."))
 	m.messages, errs[2] = meter.Int64Counter("sallyport.messages",
-		metric.WithUnit("{message}"), metric.WithDescription("WebSocket messages from and to clients."))
-	m.failures, errs[3] = meter.Int64Counter("sallyport.message.failures",
-		metric.WithUnit("{message}"), metric.WithDescription("Messages that no route took or whose event failed."))
+		metric.WithUnit("{message}"), metric.WithDescription("WebSocket messages from and to clients, error frames apart."))
+	m.failures, errs[3] = meter.Int64Counter("sallyport.event.failures",
+		metric.WithUnit("{event}"), metric.WithDescription("Events of WebSocket APIs that failed, and messages that no route took."))
 	m.latency, errs[4] = meter.Float64Histogram("sallyport.event.duration",
-		metric.WithUnit("s"), metric.WithDescription("From an event's arrival at the edge to its answer."))
+		metric.WithUnit("s"), metric.WithDescription("From handing an event to NATS until its answer, where the edge waits for one."))
 	m.callbacks, errs[5] = meter.Int64Counter("sallyport.callbacks",
-		metric.WithUnit("{call}"), metric.WithDescription("Calls of the @connections API for connections of this edge."))
+		metric.WithUnit("{call}"), metric.WithDescription("Calls of the @connections API, counted by the edge that owns the connection."))
 	m.fullQueues, errs[6] = meter.Int64Counter("sallyport.send_queue.full",
-		metric.WithUnit("{connection}"), metric.WithDescription("Times that a client's send queue became full."))
+		metric.WithUnit("{occurrence}"), metric.WithDescription("Times that a client's send queue became full."))
 	m.requests, errs[7] = meter.Float64Histogram("http.server.request.duration",
-		metric.WithUnit("s"), metric.WithDescription("Duration of HTTP requests."))
-	m.integration, errs[8] = meter.Float64Histogram("sallyport.integration.duration",
-		metric.WithUnit("s"), metric.WithDescription("From a request's event to its reply, as the edge sees it."))
+		metric.WithUnit("s"), metric.WithDescription("Duration of requests to HTTP APIs."))
 	return m, errors.Join(errs[:]...)
 }
 
@@ -113,17 +122,30 @@ func (m *metrics) with(l labels) options {
 }
 
 func (l labels) set() attribute.Set {
-	kvs := []attribute.KeyValue{attrAPI.String(string(l.api)), attrStage.String(string(l.stage))}
-	if l.route != "" {
-		kvs = append(kvs, attrRoute.String(string(l.route)))
+	var kvs []attribute.KeyValue
+	add := func(key attribute.Key, value string) {
+		if value != "" {
+			kvs = append(kvs, key.String(value))
+		}
 	}
-	if l.which != "" {
-		kvs = append(kvs, attrWhich.String(l.which))
+	add(attrAPI, string(l.api))
+	add(attrStage, string(l.stage))
+	add(attrRoute, string(l.route))
+	add(semconv.ErrorTypeKey, string(l.code))
+	if l.status != 0 {
+		kvs = append(kvs, semconv.HTTPResponseStatusCode(l.status))
 	}
-	if status, err := strconv.Atoi(l.result); err == nil {
-		kvs = append(kvs, attrStatus.Int(status))
-	} else if l.result != "" {
-		kvs = append(kvs, attrResult.String(l.result))
+	switch l.family {
+	case familyMessage:
+		add(attrDirection, l.which)
+	case familyCallback:
+		add(attrCallbackMethod, l.which)
+	case familyRequest:
+		add(semconv.HTTPRequestMethodKey, l.which)
+		add(semconv.URLSchemeKey, urlScheme)
+		if l.route != "" {
+			add(semconv.HTTPRouteKey, routeTemplate(l.route))
+		}
 	}
 	return attribute.NewSet(kvs...)
 }
@@ -138,40 +160,54 @@ func (m *metrics) handshake(api gateway.APIID, stage gateway.StageName, status i
 	if m == nil {
 		return
 	}
-	if status < http.StatusContinue || status > 599 { // a backend's own status is passed on, but bounded
+	if status < http.StatusContinue || status > maxFinalStatus { // a backend's own status is passed on, but bounded
 		status = http.StatusBadGateway
 	}
-	l := labels{api: api, stage: stage, result: strconv.Itoa(status)}
-	m.handshakes.Add(context.Background(), 1, m.with(l).add...)
+	m.handshakes.Add(context.Background(), 1, m.with(labels{api: api, stage: stage, status: status}).add...)
 }
 
-// message counts one message of a route.
+// message counts one message: a client's, with the route that took it if one did, or one to a client, with the route
+// that it answers if it answers one.
 func (m *metrics) message(api gateway.APIID, stage gateway.StageName, route gateway.RouteKey, d direction) {
 	if m != nil {
-		l := labels{api: api, stage: stage, route: route, which: string(d)}
+		l := labels{api: api, stage: stage, route: route, family: familyMessage, which: string(d)}
 		m.messages.Add(context.Background(), 1, m.with(l).add...)
 	}
 }
 
-func (m *metrics) refused(api gateway.APIID, stage gateway.StageName, err error) {
+// failed counts a failure whose route is not known: no route took the message, or a one-way event failed later.
+func (m *metrics) failed(api gateway.APIID, stage gateway.StageName, err error) {
 	if m != nil {
-		l := labels{api: api, stage: stage, result: string(gateway.ErrorCode(err))}
+		l := labels{api: api, stage: stage, code: gateway.ErrorCode(err)}
 		m.failures.Add(context.Background(), 1, m.with(l).add...)
 	}
 }
 
-// answered measures an event whose answer is known.
+// answered counts a WebSocket event whose end is known. Only where somebody waits for the answer is the time measured:
+// the others are acknowledged or not as it suits us, and a backend may leave a $disconnect unanswered.
 func (m *metrics) answered(ev *gateway.Event, took time.Duration, err error) {
-	if m != nil {
-		l := labels{api: ev.API, stage: ev.Stage, route: ev.Route, result: string(gateway.ErrorCode(err))}
-		m.latency.Record(context.Background(), took.Seconds(), m.with(l).record...)
+	if m == nil {
+		return
+	}
+	l := labels{api: ev.API, stage: ev.Stage, route: ev.Route, code: gateway.ErrorCode(err)}
+	o := m.with(l)
+	if ev.Expect == gateway.ExpectReply && ev.Kind != gateway.EventDisconnect {
+		m.latency.Record(context.Background(), took.Seconds(), o.record...)
+	}
+	if err != nil {
+		m.failures.Add(context.Background(), 1, o.add...)
 	}
 }
 
+// callback counts one call. A message that it brought to a client is one more message.
 func (m *metrics) callback(api gateway.APIID, stage gateway.StageName, method string, code gateway.Code) {
-	if m != nil {
-		l := labels{api: api, stage: stage, which: method, result: string(code)}
-		m.callbacks.Add(context.Background(), 1, m.with(l).add...)
+	if m == nil {
+		return
+	}
+	l := labels{api: api, stage: stage, family: familyCallback, which: method, code: code}
+	m.callbacks.Add(context.Background(), 1, m.with(l).add...)
+	if method == callbackPost && code == "" {
+		m.message(api, stage, "", directionOut)
 	}
 }
 
@@ -187,9 +223,10 @@ func (m *metrics) request(ctx context.Context, r httpMeasure) {
 		return
 	}
 	rec := &r.Record
-	l := labels{api: rec.API, stage: rec.Stage, route: rec.Route, which: r.Method, result: strconv.Itoa(rec.Status)}
-	m.requests.Record(ctx, rec.Latency.Seconds(), m.with(l).record...)
+	l := labels{api: rec.API, stage: rec.Stage, route: rec.Route, code: rec.Code}
 	if r.Integration > 0 {
-		m.integration.Record(ctx, r.Integration.Seconds(), m.with(labels{api: rec.API, stage: rec.Stage, route: rec.Route}).record...)
+		m.latency.Record(ctx, r.Integration.Seconds(), m.with(l).record...)
 	}
+	l.family, l.which, l.status = familyRequest, r.Method, rec.Status
+	m.requests.Record(ctx, rec.Latency.Seconds(), m.with(l).record...)
 }

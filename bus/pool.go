@@ -27,9 +27,10 @@ type pool struct {
 
 	mu      sync.Mutex
 	more    *sync.Cond
-	queue   []*nats.Msg // a ring of fixed size
+	queue   []*nats.Msg // a ring of fixed size: all that may be inside
 	head, n int
-	bytes   int
+	bytes   int // of what is in the queue
+	busy    int // goroutines that run a message now
 	running int // goroutines, idle ones included
 	idle    int // of them, waiting and not yet called by submit
 	ending  bool
@@ -38,7 +39,7 @@ type pool struct {
 
 func newPool(limit int, work func(context.Context, *nats.Msg)) *pool {
 	p := &pool{
-		max: limit, work: work, queue: make([]*nats.Msg, backlogPerHandler*limit), ended: make(chan struct{}),
+		max: limit, work: work, queue: make([]*nats.Msg, (1+backlogPerHandler)*limit), ended: make(chan struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.more = sync.NewCond(&p.mu)
@@ -49,8 +50,9 @@ func newPool(limit int, work func(context.Context, *nats.Msg)) *pool {
 func (p *pool) submit(m *nats.Msg) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// A single message over the bound still passes when nothing waits.
-	if p.ending || p.n == len(p.queue) || p.n > 0 && p.bytes+len(m.Data) > backlogBytes {
+	// What runs and what waits are counted together: a goroutine that was called, but has not taken its message yet, must
+	// not make a burst look longer than it is. A single message over the byte bound still passes when nothing waits.
+	if p.ending || p.busy+p.n == len(p.queue) || p.n > 0 && p.bytes+len(m.Data) > backlogBytes {
 		return false
 	}
 	p.queue[(p.head+p.n)%len(p.queue)] = m
@@ -89,9 +91,11 @@ func (p *pool) loop() {
 			p.more.Wait()
 		}
 		m := p.popLocked()
+		p.busy++
 		p.mu.Unlock()
 		p.work(p.ctx, m)
 		p.mu.Lock()
+		p.busy--
 	}
 }
 
@@ -127,7 +131,8 @@ func (p *pool) drain(ctx context.Context) error {
 	}
 }
 
-// close cancels what runs, waits for it and returns what had to wait.
+// close cancels what runs, waits for it and returns what had to wait. It takes as long as the slowest handler needs to
+// notice that its context has ended, which gateway.Invoker requires of it.
 func (p *pool) close() []*nats.Msg {
 	p.mu.Lock()
 	p.endLocked()

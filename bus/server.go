@@ -240,7 +240,8 @@ func (s *Server) Drain(ctx context.Context) error {
 	return s.pool.drain(ctx)
 }
 
-// Close drops the routes, cancels the running handlers and waits for them. Call Drain before to let them finish.
+// Close drops the routes, cancels the running handlers and waits for them: a handler must return when its context ends,
+// as gateway.Invoker says. Call Drain before to let them finish.
 func (s *Server) Close() {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()

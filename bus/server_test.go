@@ -231,12 +231,15 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	running, release := make(chan struct{}, 100), make(chan struct{})
 	var now, most atomic.Int64
 	s := newServer(t, ServerConfig{Conn: connect(t, e), MaxConcurrent: limit, Handler: gateway.InvokerFunc(
-		func(context.Context, *gateway.Event) (*gateway.Reply, error) {
+		func(ctx context.Context, _ *gateway.Event) (*gateway.Reply, error) {
 			n := now.Add(1)
 			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 			}
 			running <- struct{}{}
-			<-release
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
 			now.Add(-1)
 			return nil, nil
 		})})
@@ -263,6 +266,25 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	if most.Load() != limit {
 		t.Errorf("%d ran at once", most.Load())
 	}
+}
+
+// A burst that comes before any handler has taken its first message is admitted to the last place, and no further.
+func TestBurstFillsEveryPlace(t *testing.T) {
+	const limit = 4
+	gate := make(chan struct{})
+	p := newPool(limit, func(context.Context, *nats.Msg) { <-gate })
+	admitted := 0
+	for p.submit(&nats.Msg{}) {
+		admitted++
+	}
+	if want := (1 + backlogPerHandler) * limit; admitted != want {
+		t.Errorf("%d admitted, want %d", admitted, want)
+	}
+	close(gate)
+	if err := p.drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	p.close()
 }
 
 func TestIdleHandlersGoAway(t *testing.T) {
@@ -304,9 +326,12 @@ func TestDrainFinishesWhatArrived(t *testing.T) {
 	e := startNATS(t)
 	client := newClient(t, ClientConfig{Conn: connect(t, e)})
 	started, release := make(chan struct{}, 8), make(chan struct{})
-	s := serve(t, connect(t, e), func(context.Context, *gateway.Event) (*gateway.Reply, error) {
+	s := serve(t, connect(t, e), func(ctx context.Context, _ *gateway.Event) (*gateway.Reply, error) {
 		started <- struct{}{}
-		<-release
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
 		return nil, nil
 	}, joinRoute(true))
 	outcome := make(chan error, 1)

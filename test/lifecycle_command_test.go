@@ -86,7 +86,7 @@ func TestRunKeepsTheBackendAlive(t *testing.T) {
 	u.say(`{"action":"ask"}`)
 	u.hears(second)
 
-	if err := g.stop(); err != nil { // the client is still there
+	if err := g.stopWith(u); err != nil {
 		t.Errorf("the gateway ended with %v", err)
 	}
 	g.output.await(t, "run │ "+second+" hears of a disconnect")
@@ -110,4 +110,10 @@ func stillRuns(pid int) error {
 		return nil
 	}
 	return errors.New("it still runs")
+}
+
+// zombie reports whether a process has ended and only waits for whoever inherited it, where the system tells.
+func zombie(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(stat), ") Z ")
 }

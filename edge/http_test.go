@@ -239,10 +239,10 @@ func TestRefusedRequests(t *testing.T) {
 				t.Errorf("record %+v", record)
 			}
 			forbidden := test.status == 403
-			if got := res.Header["x-amzn-ErrorType"]; forbidden != (len(got) == 1 && got[0] == "ForbiddenException") {
+			if got := asWritten(res.Header, "x-amzn-ErrorType"); forbidden != (len(got) == 1 && got[0] == "ForbiddenException") {
 				t.Errorf("x-amzn-ErrorType %q", got)
 			}
-			if id := res.Header["x-amzn-RequestId"]; forbidden && (len(id) != 1 || len(id[0]) != 36) {
+			if id := asWritten(res.Header, "x-amzn-RequestId"); forbidden && (len(id) != 1 || len(id[0]) != 36) {
 				t.Errorf("x-amzn-RequestId %q is no UUID", id)
 			}
 			if test.status == 426 && res.Header.Get("Upgrade") != "websocket" {

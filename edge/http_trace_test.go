@@ -78,7 +78,7 @@ func TestServerSpan(t *testing.T) {
 			}
 			got := map[string]string{}
 			for _, a := range span.Attributes() {
-				got[string(a.Key)] = a.Value.Emit()
+				got[string(a.Key)] = a.Value.String()
 			}
 			if len(got[string(attrRequest)]) != 16 {
 				t.Errorf("%s %q is no id", attrRequest, got[string(attrRequest)])

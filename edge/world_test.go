@@ -392,17 +392,6 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
 func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// kinds returns the kinds of the records so far.
-func (r *recorder) kinds() []event.Kind {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var out []event.Kind
-	for _, rec := range r.records {
-		out = append(out, rec.Kind)
-	}
-	return slices.Clip(out)
-}
-
 // withProgram is the table in force with one program more.
 func withProgram(w *world, p *router.Program) *router.Table {
 	return router.NewTable(append(slices.Clone(w.Server.cfg.Live.Load().Programs()), p), "localhost")

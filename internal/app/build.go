@@ -12,7 +12,6 @@ import (
 
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/connstore/journal"
-	"github.com/sallyport/sallyport/control"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/integrations"
 	"github.com/sallyport/sallyport/internal/telemetry"
@@ -43,7 +42,6 @@ type process struct {
 	live        router.Live
 	worker      *integrations.Worker
 	tap         *bus.Tap
-	admin       *control.Server
 	edge        *edgeSlot
 	command     *command
 	addresses   Addresses

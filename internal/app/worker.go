@@ -61,7 +61,13 @@ func (p *process) startWorker(ctx context.Context, _ context.CancelCauseFunc) er
 	if err != nil {
 		return err
 	}
-	p.life.onStop("worker", server.Drain)
+	p.life.onStop("worker", func(ctx context.Context) error {
+		if err := server.Drain(ctx); err != nil {
+			p.logger.Warn("integrations that were still under way are cut off", "error", err)
+		}
+		server.Close()
+		return nil
+	})
 	return p.serve(p.live.Load())
 }
 
@@ -110,12 +116,11 @@ func (p *process) startWatching(ctx context.Context, _ context.CancelCauseFunc) 
 	return nil
 }
 
-// faultyDefinitions is the error of a start with faulty definitions: every problem on a line of its own.
+// faultyDefinitions is the error of a start with faulty definitions.
 func faultyDefinitions(problems []definition.Problem) error {
-	errs := make([]error, 0, len(problems)+1)
-	errs = append(errs, errors.New("the definitions have faults:"))
+	errs := make([]error, 0, len(problems))
 	for _, problem := range problems {
 		errs = append(errs, problem)
 	}
-	return errors.Join(errs...)
+	return fmt.Errorf("the definitions have faults:\n%w", errors.Join(errs...))
 }

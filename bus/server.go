@@ -143,7 +143,7 @@ func (s *Server) Serve(routes []ServedRoute) error {
 		return err
 	}
 	s.current = wanted
-	return s.unsubscribeLocked(wanted)
+	return s.unsubscribeLocked(context.Background(), wanted)
 }
 
 func (s *Server) subscribeLocked(wanted map[string]*ServedRoute) error {
@@ -173,8 +173,9 @@ func (s *Server) subscribeLocked(wanted map[string]*ServedRoute) error {
 	return err
 }
 
-// unsubscribeLocked drops the subscriptions that are not wanted. Draining ones still deliver what is on its way.
-func (s *Server) unsubscribeLocked(wanted map[string]*ServedRoute) error {
+// unsubscribeLocked drops the subscriptions that are not wanted. Draining ones still deliver what is on its way. It waits
+// for the server's word no longer than flushWait, and not at all while there is no server.
+func (s *Server) unsubscribeLocked(ctx context.Context, wanted map[string]*ServedRoute) error {
 	removed := false
 	for subject, sub := range s.subs {
 		if wanted[subject] != nil {
@@ -189,7 +190,12 @@ func (s *Server) unsubscribeLocked(wanted map[string]*ServedRoute) error {
 	if !removed {
 		return nil
 	}
-	if err := s.conn.nc.FlushTimeout(flushWait); err != nil {
+	if !s.conn.Connected() {
+		return publishError(nats.ErrDisconnected)
+	}
+	ctx, cancel := context.WithTimeout(ctx, flushWait)
+	defer cancel()
+	if err := s.conn.nc.FlushWithContext(ctx); err != nil {
 		return publishError(err)
 	}
 	return nil
@@ -227,25 +233,28 @@ func (s *Server) refuse(m *nats.Msg) {
 
 // Drain takes no more events and waits until those that have arrived are answered, or until ctx ends.
 func (s *Server) Drain(ctx context.Context) error {
+	s.end(ctx)
+	return s.pool.drain(ctx)
+}
+
+// end takes no more events and hands those that have arrived to the pool.
+func (s *Server) end(ctx context.Context) {
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
-		if err := s.unsubscribeLocked(nil); err != nil {
+		if err := s.unsubscribeLocked(ctx, nil); err != nil {
 			s.logger.Warn("drain: NATS is away, events on their way are lost", slog.Any("error", err))
 		}
 		close(s.stop)
 	}
 	s.mu.Unlock()
 	<-s.done
-	return s.pool.drain(ctx)
 }
 
 // Close drops the routes, cancels the running handlers and waits for them: a handler must return when its context ends,
 // as gateway.Invoker says. Call Drain before to let them finish.
 func (s *Server) Close() {
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = s.Drain(ended) // its only error is that handlers run, which ends now
+	s.end(context.Background())
 	for _, m := range s.pool.close() {
 		s.refuse(m)
 	}

@@ -21,8 +21,9 @@ const (
 	lastPause  = 10 * time.Second
 	// steadyAfter is how long a command must have run for its next death to count as the first again.
 	steadyAfter = 10 * time.Second
-	// graceTime is how long the command may take to end after it was asked to.
-	graceTime = 3 * time.Second
+	// graceTime is how long the command may take to end after it was asked to. With the drain of the edge before it, it must
+	// fit into the five seconds that a stop may take (DESIGN §4).
+	graceTime = 1500 * time.Millisecond
 )
 
 // Config says what to run.

@@ -166,7 +166,7 @@ func (c *Client) ask(ctx context.Context, ev *gateway.Event, answer answerFunc) 
 		return 0, err
 	}
 	h := eventHeader(ev)
-	span := c.trace.send(ctx, ev.Subject, h)
+	span := c.trace.send(ctx, destination{subject: ev.Subject}, h)
 	token, reply, ok := c.exchange.open(ev.Timeout, span, answer)
 	if !ok {
 		finish(span, errClosed())
@@ -189,7 +189,7 @@ func (c *Client) tell(ctx context.Context, ev *gateway.Event) error {
 		return err
 	}
 	h := eventHeader(ev)
-	span := c.trace.send(ctx, ev.Subject, h)
+	span := c.trace.send(ctx, destination{subject: ev.Subject}, h)
 	err := c.publish(ev, c.subjects.Failure(c.edge, ev.Connection, ev.Request), h)
 	finish(span, err)
 	return err

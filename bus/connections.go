@@ -117,7 +117,7 @@ func (s *ConnectionServer) onCommand(m *nats.Msg) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, commandTimeout)
 	defer cancel()
-	ctx, span := s.trace.receive(ctx, s.config.Subjects.connectionTemplate(verb), m.Header)
+	ctx, span := s.trace.receive(ctx, s.trace.command(s.config.Subjects, m.Subject, verb), m.Header)
 	var out *nats.Msg
 	if err == nil {
 		out, err = s.command(ctx, ref, verb, m)

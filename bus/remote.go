@@ -118,10 +118,11 @@ func (c *Connections) command(ctx context.Context, ref gateway.ConnectionRef, ve
 	if _, err := gateway.ParseConnectionID(string(ref.ID)); err != nil {
 		return nil, errInvalidID(ref.ID)
 	}
-	span := c.trace.send(ctx, c.subjects.connectionTemplate(verb), h)
+	subject := c.subjects.Connection(ref, verb)
+	span := c.trace.send(ctx, c.trace.command(c.subjects, subject, verb), h)
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
-	reply, err := c.roundTrip(ctx, c.subjects.Connection(ref, verb), h, body)
+	reply, err := c.roundTrip(ctx, subject, h, body)
 	if err != nil {
 		err = c.explain(ctx, ref.ID.Edge(), err)
 	}

@@ -22,7 +22,7 @@ func (s *Server) run(ctx context.Context, m *nats.Msg) {
 		s.answer(m, errorMessage(m.Reply, gateway.Errorf(gateway.CodeUnavailable, "nobody serves this route")))
 		return
 	}
-	ctx, span := s.trace.receive(ctx, route.Subject, m.Header)
+	ctx, span := s.trace.receive(ctx, destination{subject: route.Subject, group: QueueGroup}, m.Header)
 	ev, err := readEvent(m, route)
 	var reply *gateway.Reply
 	if err == nil {

@@ -49,16 +49,63 @@ func newTracing(tp trace.TracerProvider, traceparent bool) tracing {
 	return t
 }
 
+// destination is where a message goes to or came from, in the words of the semantic conventions for messaging.
+type destination struct {
+	subject string
+	// template stands for the subject where subjects are many: one per connection. It is empty where they are few.
+	template string
+	// group is the queue group that the message was taken from; empty without one.
+	group string
+}
+
+// command is the destination of a connection command. Without a tracer nothing is spent on it.
+func (t tracing) command(s Subjects, subject string, verb Verb) destination {
+	if t.tracer == nil {
+		return destination{}
+	}
+	return destination{subject: subject, template: s.connectionTemplate(verb)}
+}
+
+// label is the part of a span's name that says where.
+func (d destination) label() string {
+	if d.template != "" {
+		return d.template
+	}
+	return d.subject
+}
+
+func (d destination) attributes(operation string, kind attribute.KeyValue) []attribute.KeyValue {
+	attributes := []attribute.KeyValue{
+		semconv.MessagingSystemKey.String("nats"),
+		semconv.MessagingOperationName(operation),
+		kind,
+		semconv.MessagingDestinationName(d.subject),
+	}
+	if d.template != "" {
+		attributes = append(attributes, semconv.MessagingDestinationTemplate(d.template))
+	}
+	if d.group != "" {
+		attributes = append(attributes, semconv.MessagingConsumerGroupName(d.group))
+	}
+	return attributes
+}
+
+// The operations, as spans name them.
+const (
+	operationSend    = "send"
+	operationProcess = "process"
+)
+
 // send starts the producer span of a message and writes the trace into its headers. The span is nil unless somebody
-// records this trace. name is the subject, or its template where subjects are many.
-func (t tracing) send(ctx context.Context, name string, h nats.Header) trace.Span {
+// records this trace.
+func (t tracing) send(ctx context.Context, to destination, h nats.Header) trace.Span {
 	if t.tracer == nil && !t.traceparent {
 		return nil
 	}
 	var span trace.Span
 	if t.tracer != nil && trace.SpanFromContext(ctx).IsRecording() {
-		ctx, span = t.tracer.Start(ctx, "send "+name, trace.WithSpanKind(trace.SpanKindProducer),
-			trace.WithAttributes(messaging(name, "send", semconv.MessagingOperationTypeSend)...))
+		ctx, span = t.tracer.Start(ctx, operationSend+" "+to.label(), trace.WithSpanKind(trace.SpanKindProducer),
+			trace.WithAttributes(to.attributes(operationSend, semconv.MessagingOperationTypeSend)...))
 	}
 	if t.traceparent && trace.SpanContextFromContext(ctx).IsValid() {
 		propagation.TraceContext{}.Inject(ctx, carrier(h))
@@ -66,25 +113,17 @@ func (t tracing) send(ctx context.Context, name string, h nats.Header) trace.Spa
 	return span
 }
 
-// receive continues the trace of a message. The span is nil without a tracer; end both by finish.
-func (t tracing) receive(ctx context.Context, name string, h nats.Header) (context.Context, trace.Span) {
+// receive continues the trace of a message: its creation context is the parent of the consumer span, since each message
+// is processed by itself. The span is nil without a tracer; end both by finish.
+func (t tracing) receive(ctx context.Context, from destination, h nats.Header) (context.Context, trace.Span) {
 	if carrier(h).Get(headerTraceparent) != "" {
 		ctx = propagation.TraceContext{}.Extract(ctx, carrier(h))
 	}
 	if t.tracer == nil {
 		return ctx, nil
 	}
-	return t.tracer.Start(ctx, "process "+name, trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithAttributes(messaging(name, "process", semconv.MessagingOperationTypeProcess)...))
-}
-
-func messaging(name, operation string, kind attribute.KeyValue) []attribute.KeyValue {
-	return []attribute.KeyValue{
-		semconv.MessagingSystemKey.String("nats"),
-		semconv.MessagingDestinationName(name),
-		semconv.MessagingOperationName(operation),
-		kind,
-	}
+	return t.tracer.Start(ctx, operationProcess+" "+from.label(), trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(from.attributes(operationProcess, semconv.MessagingOperationTypeProcess)...))
 }
 
 // finish ends a span, which may be nil, with the outcome.

@@ -2,11 +2,12 @@ package bus
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -56,16 +57,29 @@ func TestOneTraceAcrossTheHop(t *testing.T) {
 	if consumer.Name() != "process "+joinSubject || consumer.Parent().SpanID() != producer.SpanContext().SpanID() || handler.SpanID() != consumer.SpanContext().SpanID() {
 		t.Errorf("%s under %v", consumer.Name(), consumer.Parent().SpanID())
 	}
+	common := map[string]string{"messaging.system": "nats", "messaging.destination.name": joinSubject, "error.type": "integration_failed"}
+	wantAttributes(t, producer, common, map[string]string{"messaging.operation.name": "send", "messaging.operation.type": "send"})
+	wantAttributes(t, consumer, common, map[string]string{"messaging.operation.name": "process", "messaging.operation.type": "process",
+		"messaging.consumer.group.name": QueueGroup})
 	for _, s := range []sdktrace.ReadOnlySpan{producer, consumer} {
-		set := attribute.NewSet(s.Attributes()...)
-		for key, want := range map[attribute.Key]string{"messaging.system": "nats", "messaging.destination.name": joinSubject, "error.type": "integration_failed"} {
-			if v, _ := set.Value(key); v.AsString() != want {
-				t.Errorf("%s: %s = %q", s.Name(), key, v.AsString())
-			}
-		}
 		if s.Status().Code != codes.Error {
 			t.Errorf("%s: %v", s.Name(), s.Status())
 		}
+	}
+}
+
+// wantAttributes compares all attributes of a span.
+func wantAttributes(t *testing.T, s sdktrace.ReadOnlySpan, parts ...map[string]string) {
+	t.Helper()
+	want, got := map[string]string{}, map[string]string{}
+	for _, part := range parts {
+		maps.Copy(want, part)
+	}
+	for _, a := range s.Attributes() {
+		got[string(a.Key)] = a.Value.String()
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: attributes (-want +got):\n%s", s.Name(), diff)
 	}
 }
 
@@ -130,6 +144,11 @@ func TestPushContinuesTheTrace(t *testing.T) {
 	if span.SpanContext().TraceID().String() != traceID || span.Name() != "process sallyport.{api}.{stage}.@connections.{edge}.{connectionId}" {
 		t.Errorf("%s in %s", span.Name(), span.SpanContext().TraceID())
 	}
+	wantAttributes(t, span, map[string]string{
+		"messaging.system": "nats", "messaging.operation.name": "process", "messaging.operation.type": "process",
+		"messaging.destination.name":     "sallyport.chat.dev.@connections." + string(testEdge) + "." + string(id),
+		"messaging.destination.template": "sallyport.{api}.{stage}.@connections.{edge}.{connectionId}",
+	})
 	// And a gateway that pushes to another one does so too.
 	r := remote(t, RemoteConfig{Conn: connect(t, e), TracerProvider: tp, Traceparent: true})
 	ctx, root := tp.Tracer("test").Start(t.Context(), "root")

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/sallyport/sallyport/gateway"
 )
@@ -15,79 +16,59 @@ import (
 const (
 	scope = "github.com/sallyport/sallyport/integrations"
 
-	// IntegrationLatency, IntegrationError and ExecutionError of contract/websocket-api.md §12.
+	// metricDuration holds IntegrationLatency, and by its error.type IntegrationError and ExecutionError, of
+	// contract/websocket-api.md §12. internal/telemetry gives it its buckets.
 	metricDuration = "sallyport.integration.duration"
-	metricErrors   = "sallyport.integration.errors"
 
 	attributeAPI   = attribute.Key("sallyport.api")
 	attributeStage = attribute.Key("sallyport.stage")
 	attributeRoute = attribute.Key("sallyport.route")
 	attributeType  = attribute.Key("sallyport.integration.type")
-	// attributeError is a gateway.Code when the call failed, 4xx or 5xx when the backend refused.
-	attributeError = attribute.Key("error.type")
+
+	// errorClient and errorServer are the error.type of a backend's own refusal; that of a failed call is a gateway.Code.
+	errorClient = "4xx"
+	errorServer = "5xx"
 )
 
-// durationBounds in seconds reach from a mock's answer to the longest timeout (contract/http-api.md §1.10).
-func durationBounds() []float64 {
-	return []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30}
-}
-
-type instruments struct {
-	duration metric.Float64Histogram
-	errors   metric.Int64Counter
-}
-
-func newInstruments(p metric.MeterProvider) (instruments, error) {
+func newDuration(p metric.MeterProvider) (metric.Float64Histogram, error) {
 	if p == nil {
 		p = noop.NewMeterProvider()
 	}
-	meter := p.Meter(scope)
-	var i instruments
-	var err error
-	i.duration, err = meter.Float64Histogram(metricDuration, metric.WithUnit("s"),
-		metric.WithDescription("Time from handing an event to its integration until the answer or failure."),
-		metric.WithExplicitBucketBoundaries(durationBounds()...))
-	if err != nil {
-		return instruments{}, err
-	}
-	i.errors, err = meter.Int64Counter(metricErrors, metric.WithUnit("{event}"),
-		metric.WithDescription("Events whose integration failed (error.type: a code) or refused (4xx, 5xx)."))
-	return i, err
+	return p.Meter(scope).Float64Histogram(metricDuration, metric.WithUnit("s"),
+		metric.WithDescription("From handing an event to its integration until the answer or failure."))
 }
 
-// recorder counts the events of one route. Its attributes are put together once, in Swap.
+// recorder counts the events of one route. What it adds to a success is put together once, in Swap.
 type recorder struct {
-	instruments
+	duration   metric.Float64Histogram
 	attributes []attribute.KeyValue
-	duration   []metric.RecordOption
+	success    []metric.RecordOption
 }
 
-func (i instruments) recorder(r Route, t gateway.IntegrationType) recorder {
+func newRecorder(duration metric.Float64Histogram, r Route, t gateway.IntegrationType) recorder {
 	attributes := []attribute.KeyValue{
 		attributeAPI.String(string(r.API)), attributeStage.String(string(r.Stage)),
 		attributeRoute.String(string(r.Key)), attributeType.String(string(t)),
 	}
-	set := attribute.NewSet(attributes...)
 	return recorder{
-		instruments: i,
-		attributes:  attributes,
-		duration:    []metric.RecordOption{metric.WithAttributeSet(set)},
+		duration: duration, attributes: attributes,
+		success: []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(attributes...))},
 	}
 }
 
 func (r *recorder) record(ctx context.Context, took time.Duration, reply *gateway.Reply, err error) {
-	r.instruments.duration.Record(ctx, took.Seconds(), r.duration...)
 	kind := ""
 	switch {
 	case err != nil:
 		kind = string(gateway.ErrorCode(err))
 	case reply.Status >= http.StatusInternalServerError:
-		kind = "5xx"
+		kind = errorServer
 	case reply.Status >= http.StatusBadRequest:
-		kind = "4xx"
+		kind = errorClient
 	default:
+		r.duration.Record(ctx, took.Seconds(), r.success...)
 		return
 	}
-	attributes := append(r.attributes[:len(r.attributes):len(r.attributes)], attributeError.String(kind))
-	r.errors.Add(ctx, 1, metric.WithAttributes(attributes...))
+	attributes := append(r.attributes[:len(r.attributes):len(r.attributes)], semconv.ErrorTypeKey.String(kind))
+	r.duration.Record(ctx, took.Seconds(), metric.WithAttributes(attributes...))
 }

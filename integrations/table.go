@@ -70,7 +70,7 @@ func (w *Worker) openRoute(p *router.Program, r *router.Route) (*opened, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &opened{route: route, invoker: invoker, recorder: w.instruments.recorder(route, in.Type)}, nil
+	return &opened{route: route, invoker: invoker, recorder: newRecorder(w.duration, route, in.Type)}, nil
 }
 
 func unopened(p *router.Program, r *router.Route, err error) Unopened {

@@ -33,10 +33,10 @@ type Config struct {
 // Worker runs the integrations of all live routes. It is the handler of a bus.Server and starts no goroutines: how many
 // events it runs at a time is the server's bound.
 type Worker struct {
-	kinds       map[gateway.IntegrationType]Kind
-	serve       func([]bus.ServedRoute) error
-	instruments instruments
-	log         *slog.Logger
+	kinds    map[gateway.IntegrationType]Kind
+	serve    func([]bus.ServedRoute) error
+	duration metric.Float64Histogram
+	log      *slog.Logger
 
 	live atomic.Pointer[table]
 
@@ -62,7 +62,7 @@ func NewWorker(c Config) (*Worker, error) {
 		w.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	if w.instruments, err = newInstruments(c.MeterProvider); err != nil {
+	if w.duration, err = newDuration(c.MeterProvider); err != nil {
 		return nil, fmt.Errorf("integrations: %w", err)
 	}
 	w.live.Store(&table{})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -326,34 +327,26 @@ func TestMetrics(t *testing.T) {
 	if err := reader.Collect(t.Context(), &data); err != nil {
 		t.Fatal(err)
 	}
-	attributes := func(s attribute.Set) string { return s.Encoded(attribute.DefaultEncoder()) }
-	const common = "sallyport.api=chat,sallyport.integration.type=HTTP_PROXY,sallyport.route="
 	var got []string
 	for _, m := range data.ScopeMetrics[0].Metrics {
-		switch points := m.Data.(type) {
-		case metricdata.Histogram[float64]:
-			if len(points.DataPoints) != len(outcomes) {
-				t.Errorf("%d series of %s, want %d", len(points.DataPoints), m.Name, len(outcomes))
-			}
-			for _, p := range points.DataPoints {
-				if set := attributes(p.Attributes); p.Count != 1 || !strings.HasPrefix(set, common) || !strings.HasSuffix(set, ",sallyport.stage=dev") {
-					t.Errorf("%s: %d in %s", m.Name, p.Count, set)
-				}
-			}
-		case metricdata.Sum[int64]:
-			for _, p := range points.DataPoints {
-				got = append(got, attributes(p.Attributes))
-			}
+		points, ok := m.Data.(metricdata.Histogram[float64])
+		if !ok || m.Unit != "s" {
+			t.Fatalf("%s is no histogram of seconds", m.Name)
+		}
+		for _, p := range points.DataPoints {
+			got = append(got, fmt.Sprintf("%s %d %s", m.Name, p.Count, p.Attributes.Encoded(attribute.DefaultEncoder())))
 		}
 	}
 	slices.Sort(got)
+	const name, common = "sallyport.integration.duration 1 ", "sallyport.api=chat,sallyport.integration.type=HTTP_PROXY,sallyport.route="
 	want := []string{
-		"error.type=4xx," + common + "refused,sallyport.stage=dev",
-		"error.type=5xx," + common + "broken,sallyport.stage=dev",
-		"error.type=unavailable," + common + "away,sallyport.stage=dev",
+		name + "error.type=4xx," + common + "refused,sallyport.stage=dev",
+		name + "error.type=5xx," + common + "broken,sallyport.stage=dev",
+		name + "error.type=unavailable," + common + "away,sallyport.stage=dev",
+		name + common + "send,sallyport.stage=dev",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("errors (-want +got):\n%s", diff)
+		t.Errorf("series (-want +got):\n%s", diff)
 	}
 }
 

@@ -33,8 +33,12 @@ type API struct {
 	Stages       map[StageName]*Stage    `json:"stages,omitempty"`
 }
 
-// DefaultMaxInFlight lets a chatty client overlap its requests without letting it occupy a worker alone.
-const DefaultMaxInFlight = 16
+const (
+	// DefaultMaxInFlight lets a chatty client overlap its requests without letting it occupy a worker alone.
+	DefaultMaxInFlight = 16
+	// MaxInFlightCeiling bounds the replies that one connection can make an edge remember.
+	MaxInFlightCeiling = 1024
+)
 
 // Route is what happens to the messages or requests of one route key.
 type Route struct {

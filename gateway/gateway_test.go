@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -104,5 +106,71 @@ func TestWhoRunsAnIntegration(t *testing.T) {
 	native, elsewhere := &Integration{Type: IntegrationNATS}, &Integration{Type: IntegrationNATS, Subject: "orders.create"}
 	if native.RunByWorker() || !elsewhere.RunByWorker() || !(&Integration{Type: IntegrationMock}).RunByWorker() {
 		t.Error("only NATS integrations without a subject belong to the route's subscribers")
+	}
+}
+
+// TestEveryLimitHasItsRange notices a number of LimitSettings that Figures forgot or gave another's value.
+func TestEveryLimitHasItsRange(t *testing.T) {
+	var s LimitSettings
+	want := map[string]*int{}
+	v := reflect.ValueOf(&s).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Type() == reflect.TypeFor[*int]() {
+			key, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			f.Set(reflect.ValueOf(new(int)))
+			want[key] = f.Interface().(*int)
+		}
+	}
+	for _, f := range s.Figures(ProtocolWebSocket) {
+		if want[f.Key] == nil || want[f.Key] != f.Value || f.Min <= 0 || f.Max < f.Min {
+			t.Errorf("%+v is not the figure of its key", f)
+		}
+		delete(want, f.Key)
+	}
+	if len(want) > 0 {
+		t.Errorf("no range for %v", want)
+	}
+}
+
+func TestLongestIntegration(t *testing.T) {
+	aws := &LimitSettings{Profile: ProfileAWS}
+	for _, test := range []struct {
+		settings *LimitSettings
+		protocol Protocol
+		want     int
+	}{
+		{nil, ProtocolHTTP, 900_000}, {&LimitSettings{}, ProtocolWebSocket, 900_000},
+		{aws, ProtocolWebSocket, 29_000}, {aws, ProtocolHTTP, 30_000},
+	} {
+		if got := test.settings.MaxIntegrationMillis(test.protocol); got != test.want {
+			t.Errorf("%+v, %s: %d, want %d", test.settings, test.protocol, got, test.want)
+		}
+	}
+}
+
+func TestReservedAPIIDs(t *testing.T) {
+	for _, id := range []APIID{"healthz", "metrics", "v1", "v2", "restapis", "portal"} {
+		if !id.Reserved() || !id.Valid() {
+			t.Errorf("%s could be an API's", id)
+		}
+	}
+	if APIID("chat").Reserved() {
+		t.Error("chat is reserved")
+	}
+}
+
+func TestNearest(t *testing.T) {
+	known := []string{"apiId", "name", "protocolType", "limits", "maxInFlight", "allowOrigins", "integrations", "routes"}
+	for word, want := range map[string]string{
+		"nam": "name", "Name": "name", "naem": "name", "route": "routes", "apiID": "apiId", "protocol": "protocolType",
+		"limit": "limits", "maxInflight": "maxInFlight", "allow_origins": "allowOrigins", "x": "", "": "",
+		"authorizers": "", "cors": "", strings.Repeat("name", 100): "",
+	} {
+		if got := Nearest(word, known); got != want {
+			t.Errorf("%q: %q, want %q", word, got, want)
+		}
+	}
+	if got := Nearest("HTTP", []string{"LAMBDA", "HTTP_PROXY"}); got != "HTTP_PROXY" {
+		t.Errorf("HTTP: %q", got)
 	}
 }

@@ -4,12 +4,11 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"regexp"
 )
 
 // Distinct types for distinct strings: swapping two of them does not compile.
 type (
-	// APIID names an API: 1–64 of a-z, 0-9 and '-'.
+	// APIID names an API: 1–64 of a-z, 0-9 and '-' (Valid), and none of the Reserved ones.
 	APIID string
 	// StageName names a stage of an API: letters, digits, '-', '_', at most 128, or the literal $default
 	// (contract/http-api.md §2.3).
@@ -45,8 +44,6 @@ const (
 // ErrMalformedID says that a string does not have the form of a ConnectionID.
 var ErrMalformedID = errors.New("not a connection id: 16 characters of URL-safe base64 that end in '='")
 
-var idForm = regexp.MustCompile(`^[A-Za-z0-9_-]{15}=$`)
-
 // NewEdgeID returns a random EdgeID. Whoever needs it unique claims it in a connection store. It never begins with '-':
 // connection ids begin with it and are arguments of commands.
 func NewEdgeID() EdgeID {
@@ -60,20 +57,17 @@ func NewEdgeID() EdgeID {
 }
 
 // Valid reports whether e has the form of an EdgeID.
-func (e EdgeID) Valid() bool {
-	if len(e) != edgeIDLen {
-		return false
-	}
-	for i := range len(e) {
-		if !isIDChar(e[i]) {
+func (e EdgeID) Valid() bool { return len(e) == edgeIDLen && isBase64(string(e)) }
+
+// isBase64 reports whether s has characters of URL-safe base64 alone.
+func isBase64(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
 			return false
 		}
 	}
 	return true
-}
-
-func isIDChar(c byte) bool {
-	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_'
 }
 
 // NewConnectionID returns an unguessable id that routes itself to edge: eight of its bytes are random.
@@ -97,7 +91,7 @@ func NewRequestID() RequestID {
 
 // ParseConnectionID checks the form of s. The error is ErrMalformedID.
 func ParseConnectionID(s string) (ConnectionID, error) {
-	if !idForm.MatchString(s) {
+	if len(s) != idLength || s[idLength-1] != '=' || !isBase64(s[:idLength-1]) {
 		return "", ErrMalformedID
 	}
 	return ConnectionID(s), nil

@@ -43,11 +43,14 @@ type IntegrationResponse struct {
 	ResponseTemplates map[string]string `json:"responseTemplates,omitempty"`
 }
 
-// The bounds of timeoutInMillis and its default (contract/websocket-api.md §7.1, contract/http-api.md §1.10).
+// The bounds of timeoutInMillis. Amazon's upper ones (contract/websocket-api.md §7.1, contract/http-api.md §1.10) are
+// also the defaults; the default profile goes up to MaxExtendedMillis, as REST streaming does
+// (contract/rest-api.md §5.6).
 const (
 	MinIntegrationMillis = 50
 	MaxWebSocketMillis   = 29_000
 	MaxHTTPMillis        = 30_000
+	MaxExtendedMillis    = 15 * 60 * 1000
 )
 
 // RunByWorker reports whether our workers run the integration. A NATS integration without a subject of its own leaves

@@ -63,6 +63,59 @@ const (
 	MaxBodyCeiling = 10 * mib
 )
 
+// Where nothing else is said, a lower bound keeps a figure from meaning "nothing gets through", and an upper one keeps a
+// slip of the finger from exhausting memory or overflowing a duration.
+const (
+	minSendQueue = kib
+	maxSendQueue = 64 * mib // eight of the largest messages
+	// Seconds.
+	maxLifeSeconds     = 365 * 24 * 3600
+	maxPingSeconds     = 24 * 3600
+	maxPatienceSeconds = 3600 // pong and slow client
+)
+
+// Figure is one number of a LimitSettings, and what it may be.
+type Figure struct {
+	// Key is its name in a document.
+	Key string
+	// Value is nil where the profile's figure holds.
+	Value *int
+	// Min and Max are its range; with OrZero 0 is allowed beside it and means no limit.
+	Min, Max int
+	OrZero   bool
+}
+
+// Figures returns all numbers of s, for an API of protocol p, in the order of the fields.
+func (s *LimitSettings) Figures(p Protocol) []Figure {
+	return []Figure{
+		{Key: "maxMessageBytes", Value: s.MaxMessageBytes, Min: 1, Max: MaxMessageCeiling},
+		{Key: "maxFrameBytes", Value: s.MaxFrameBytes, Min: 1, Max: MaxMessageCeiling},
+		{Key: "idleTimeoutSeconds", Value: s.IdleTimeoutSeconds, Min: 1, Max: maxLifeSeconds, OrZero: true},
+		{Key: "maxConnectionSeconds", Value: s.MaxConnectionSeconds, Min: 1, Max: maxLifeSeconds, OrZero: true},
+		{Key: "pingIntervalSeconds", Value: s.PingIntervalSeconds, Min: 1, Max: maxPingSeconds, OrZero: true},
+		{Key: "pongTimeoutSeconds", Value: s.PongTimeoutSeconds, Min: 1, Max: maxPatienceSeconds, OrZero: true},
+		{Key: "sendQueueBytes", Value: s.SendQueueBytes, Min: minSendQueue, Max: maxSendQueue},
+		{Key: "slowClientSeconds", Value: s.SlowClientSeconds, Min: 1, Max: maxPatienceSeconds},
+		{
+			Key: "integrationTimeoutMillis", Value: s.IntegrationTimeoutMillis,
+			Min: MinIntegrationMillis, Max: s.MaxIntegrationMillis(p),
+		},
+		{Key: "maxBodyBytes", Value: s.MaxBodyBytes, Min: 1, Max: MaxBodyCeiling},
+	}
+}
+
+// MaxIntegrationMillis returns how long an integration of an API with these settings may take at most: Amazon's figure
+// in the aws profile, more as an extension in the default one. s may be nil.
+func (s *LimitSettings) MaxIntegrationMillis(p Protocol) int {
+	switch {
+	case s == nil || s.Profile != ProfileAWS:
+		return MaxExtendedMillis
+	case p == ProtocolHTTP:
+		return MaxHTTPMillis
+	}
+	return MaxWebSocketMillis
+}
+
 // Profile returns the limits of a profile for APIs of protocol p: the table of DESIGN §3.10. An unknown name gives the
 // default profile.
 func Profile(name LimitProfile, p Protocol) Limits {

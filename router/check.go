@@ -11,30 +11,13 @@ import (
 )
 
 const (
-	// maxInFlightCeiling bounds the replies that one connection can make an edge remember.
-	maxInFlightCeiling = 1024
 	// maxRouteKeyBytes keeps a subject below the 3,500 bytes that DESIGN §3.2 allows even when each byte of the key is
 	// percent-encoded.
 	maxRouteKeyBytes = 1024
 	maxStageVarValue = 2048 // contract/websocket-api.md §11, the V2 model's figure
 )
 
-var (
-	apiIDForm         = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
-	stageForm         = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`) // contract/http-api.md §2.3
-	stageVariableForm = regexp.MustCompile(`^\w{1,64}$`)             // contract/control-plane.md, Stage
-)
-
-// reservedAPIID reports whether id begins the path of a management call (contract/control-plane.md, "Service split") or
-// of the admin listener's own pages.
-func reservedAPIID(id gateway.APIID) bool {
-	switch id {
-	case "v2", "restapis", "apikeys", "usageplans", "domainnames", "vpclinks", "clientcertificates", "account", "tags",
-		"sdktypes", "healthz", "readyz", "metrics":
-		return true
-	}
-	return false
-}
+var stageVariableForm = regexp.MustCompile(`^\w{1,64}$`) // contract/control-plane.md, Stage
 
 // place names a spot in the document by its keys.
 type place []string
@@ -77,9 +60,9 @@ func (c *check) all() {
 func (c *check) checkHead() {
 	id := c.api.APIID
 	switch {
-	case !apiIDForm.MatchString(string(id)):
+	case !id.Valid():
 		c.fault(at("apiId"), fmt.Sprintf("%q can't be an API id", id), "1 to 64 of a-z, 0-9 and '-'")
-	case reservedAPIID(id):
+	case id.Reserved():
 		c.fault(at("apiId"), fmt.Sprintf("%q is the path of a management call", id), "choose another id")
 	}
 	if c.api.Name == "" {
@@ -88,8 +71,8 @@ func (c *check) checkHead() {
 	if c.kind == nil {
 		c.fault(at("protocolType"), fmt.Sprintf("unknown protocol %q", c.api.Protocol), "WEBSOCKET or HTTP")
 	}
-	if c.api.MaxInFlight < 0 || c.api.MaxInFlight > maxInFlightCeiling {
-		c.fault(at("maxInFlight"), fmt.Sprintf("%d is out of range", c.api.MaxInFlight), fmt.Sprintf("1 to %d; 1 keeps strict order", maxInFlightCeiling))
+	if c.api.MaxInFlight < 0 || c.api.MaxInFlight > gateway.MaxInFlightCeiling {
+		c.fault(at("maxInFlight"), fmt.Sprintf("%d is out of range", c.api.MaxInFlight), fmt.Sprintf("1 to %d; 1 keeps strict order", gateway.MaxInFlightCeiling))
 	}
 	if len(c.api.Routes) == 0 {
 		c.fault(at("routes"), "the API has no routes", "")
@@ -104,7 +87,7 @@ func (c *check) checkStages() {
 
 func (c *check) checkStage(name gateway.StageName) {
 	where := at("stages", string(name))
-	if name != gateway.StageDefault && !stageForm.MatchString(string(name)) {
+	if !name.Valid() {
 		c.fault(where, fmt.Sprintf("%q can't be a stage name", name), "letters, digits, '-' and '_', at most 128, or $default")
 	}
 	variables := stageVariables(c.api, name)

@@ -26,9 +26,10 @@ func (c *check) checkIntegration(where place, i *gateway.Integration) {
 	if !knownIntegration(i.Type) {
 		c.fault(where.under("type"), fmt.Sprintf("unknown integration type %q", i.Type), "HTTP_PROXY, LAMBDA, NATS or MOCK")
 	}
-	if longest := c.longestIntegration(); i.TimeoutInMillis != 0 && (i.TimeoutInMillis < shortestAnswer || i.TimeoutInMillis > longest) {
+	if longest := c.api.Limits.MaxIntegrationMillis(c.api.Protocol); i.TimeoutInMillis != 0 &&
+		(i.TimeoutInMillis < gateway.MinIntegrationMillis || i.TimeoutInMillis > longest) {
 		c.fault(where.under("timeoutInMillis"), fmt.Sprintf("%d is out of range", i.TimeoutInMillis),
-			fmt.Sprintf("%d to %d", shortestAnswer, longest))
+			fmt.Sprintf("%d to %d", gateway.MinIntegrationMillis, longest))
 	}
 	_, faults := mapping.ParseParameters(i.RequestParameters)
 	c.below(where.under("requestParameters"), faults)

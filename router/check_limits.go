@@ -2,33 +2,15 @@ package router
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/sallyport/sallyport/gateway"
 )
 
-// The ranges of the limits: members. Where nothing else is said, a lower bound keeps a figure from meaning "nothing gets
-// through" and an upper one keeps a slip of the finger from exhausting memory or overflowing a duration.
+// base64 turns 3 bytes into 4.
 const (
-	minLimitBytes     = 1
-	minSendQueue      = 1 << 10
-	maxSendQueue      = 64 << 20 // eight of the largest messages
-	maxLimitSeconds   = 365 * 24 * 3600
-	maxPingSeconds    = 24 * 3600
-	maxPatience       = 3600                         // seconds: pong and slow client
-	longestExtension  = 15 * time.Minute             // what the default profile allows an integration, as REST streaming does (contract/rest-api.md §5.6)
-	base64Numerator   = 3                            // base64 turns 3 bytes
-	base64Denominator = 4                            // into 4
-	shortestAnswer    = gateway.MinIntegrationMillis // milliseconds
+	base64Numerator   = 3
+	base64Denominator = 4
 )
-
-// bound is the range of one member of limits:. Zero is allowed beside it where it means "no limit".
-type bound struct {
-	key      string
-	value    *int
-	min, max int
-	orZero   bool
-}
 
 func (c *check) checkLimits() {
 	c.limits = effectiveLimits(c.api, c.config)
@@ -42,19 +24,8 @@ func (c *check) checkLimits() {
 	if s.Binary != "" && s.Binary != gateway.BinaryAccept && s.Binary != gateway.BinaryRefuse {
 		c.fault(at("limits", "binary"), fmt.Sprintf("unknown policy %q", s.Binary), "accept or refuse")
 	}
-	for _, b := range []bound{
-		{"maxMessageBytes", s.MaxMessageBytes, minLimitBytes, gateway.MaxMessageCeiling, false},
-		{"maxFrameBytes", s.MaxFrameBytes, minLimitBytes, gateway.MaxMessageCeiling, false},
-		{"idleTimeoutSeconds", s.IdleTimeoutSeconds, 1, maxLimitSeconds, true},
-		{"maxConnectionSeconds", s.MaxConnectionSeconds, 1, maxLimitSeconds, true},
-		{"pingIntervalSeconds", s.PingIntervalSeconds, 1, maxPingSeconds, true},
-		{"pongTimeoutSeconds", s.PongTimeoutSeconds, 1, maxPatience, true},
-		{"sendQueueBytes", s.SendQueueBytes, minSendQueue, maxSendQueue, false},
-		{"slowClientSeconds", s.SlowClientSeconds, 1, maxPatience, false},
-		{"integrationTimeoutMillis", s.IntegrationTimeoutMillis, shortestAnswer, c.longestIntegration(), false},
-		{"maxBodyBytes", s.MaxBodyBytes, minLimitBytes, gateway.MaxBodyCeiling, false},
-	} {
-		c.checkBound(b)
+	for _, f := range s.Figures(c.api.Protocol) {
+		c.checkFigure(f)
 	}
 	c.checkPayloadCap(s)
 	if s.SendQueueBytes != nil && *s.SendQueueBytes < c.limits.MaxMessageBytes {
@@ -63,15 +34,15 @@ func (c *check) checkLimits() {
 	}
 }
 
-func (c *check) checkBound(b bound) {
-	if b.value == nil || *b.value >= b.min && *b.value <= b.max || b.orZero && *b.value == 0 {
+func (c *check) checkFigure(f gateway.Figure) {
+	if f.Value == nil || *f.Value >= f.Min && *f.Value <= f.Max || f.OrZero && *f.Value == 0 {
 		return
 	}
-	hint := fmt.Sprintf("%d to %d", b.min, b.max)
-	if b.orZero {
+	hint := fmt.Sprintf("%d to %d", f.Min, f.Max)
+	if f.OrZero {
 		hint += ", or 0 for no limit"
 	}
-	c.fault(at("limits", b.key), fmt.Sprintf("%d is out of range", *b.value), hint)
+	c.fault(at("limits", f.Key), fmt.Sprintf("%d is out of range", *f.Value), hint)
 }
 
 // checkPayloadCap reports what the definition asks for and this NATS can't carry (DESIGN §3.10). Figures that only the
@@ -81,25 +52,13 @@ func (c *check) checkPayloadCap(s *gateway.LimitSettings) {
 	if most == 0 {
 		return
 	}
-	for _, b := range []bound{
-		{key: "maxMessageBytes", value: s.MaxMessageBytes},
-		{key: "maxBodyBytes", value: s.MaxBodyBytes},
-	} {
-		if b.value != nil && *b.value > most {
-			c.fault(at("limits", b.key), fmt.Sprintf("%d bytes are more than NATS carries", *b.value),
+	for _, f := range s.Figures(c.api.Protocol) {
+		carried := f.Key == "maxMessageBytes" || f.Key == "maxBodyBytes"
+		if carried && f.Value != nil && *f.Value > most {
+			c.fault(at("limits", f.Key), fmt.Sprintf("%d bytes are more than NATS carries", *f.Value),
 				fmt.Sprintf("at most %d with this server's max_payload", most))
 		}
 	}
-}
-
-// longestIntegration returns the most milliseconds that an integration may take: Amazon's figure in the aws profile
-// (contract/websocket-api.md §7.1, contract/http-api.md §1.10), more as an extension in the default one.
-func (c *check) longestIntegration() int {
-	longest := longestExtension
-	if c.api.Limits != nil && c.api.Limits.Profile == gateway.ProfileAWS {
-		longest = gateway.Profile(gateway.ProfileAWS, c.api.Protocol).Integration
-	}
-	return int(longest / time.Millisecond)
 }
 
 // effectiveLimits returns the figures in force.

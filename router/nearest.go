@@ -5,7 +5,7 @@ import (
 	"iter"
 	"slices"
 
-	"github.com/sallyport/sallyport/schemas/definition"
+	"github.com/sallyport/sallyport/gateway"
 )
 
 // nearest returns a hint for a name that nothing has: the known one that was most likely meant, else all of them.
@@ -18,7 +18,7 @@ func nearest[K ~string](name string, known iter.Seq[K]) string {
 	if len(names) == 0 {
 		return "there are none"
 	}
-	if word := definition.Nearest(name, names); word != "" {
+	if word := gateway.Nearest(name, names); word != "" {
 		return fmt.Sprintf("did you mean %q?", word)
 	}
 	return "there are " + listed(names)

@@ -6,8 +6,8 @@ import (
 	"github.com/sallyport/sallyport/gateway"
 )
 
-// annotation is what the JSON Schema says about a field beyond its Go type. Bounds are for the editor: what a number
-// or a text means is checked by router.Check.
+// annotation is what the JSON Schema says about a field beyond its Go type. Bounds are for the editor: what a number or a
+// text means is checked by router.Check, which takes the bounds of numbers from the same place in gateway.
 type annotation struct {
 	description string
 	examples    []any
@@ -44,20 +44,26 @@ func annotations() map[string]annotation {
 	for _, more := range []map[string]annotation{limitAnnotations(), integrationAnnotations()} {
 		maps.Copy(notes, more)
 	}
+	for _, figure := range new(gateway.LimitSettings).Figures(gateway.ProtocolWebSocket) { // the same for all without a profile
+		note := notes["LimitSettings."+figure.Key]
+		note.min, note.max = bound(figure.Min), bound(figure.Max)
+		if figure.OrZero {
+			note.min = bound(0) // 0 lies just below each of these ranges
+		}
+		notes["LimitSettings."+figure.Key] = note
+	}
 	return notes
 }
 
-const (
-	stagePattern = `^(\$default|[A-Za-z0-9_-]{1,128})$` // contract/http-api.md §2.3
-	routePattern = `^(\$(connect|disconnect|default)$|[^$])`
-)
+// routePattern is what the route keys of all kinds of APIs have in common.
+const routePattern = `^(\$(connect|disconnect|default)$|[^$])`
 
 func apiAnnotations() map[string]annotation {
 	return map[string]annotation{
 		"API.apiId": {
 			description: "Names the API in addresses and NATS subjects: 1–64 of a-z, 0-9 and '-', and not a path of the " +
 				"management API such as v2 or healthz. Default: made from the name.",
-			examples: []any{"chat"}, pattern: apiIDPattern,
+			examples: []any{"chat"}, pattern: gateway.APIIDPattern,
 		},
 		"API.name": {description: "The API's name, for people.", examples: []any{"Chat"}, minLength: 1},
 		"API.description": {
@@ -84,7 +90,7 @@ func apiAnnotations() map[string]annotation {
 		"API.maxInFlight": {
 			description: "How many messages of one connection may wait for their replies at the same time; meanwhile no " +
 				"further frame of it is read. 1 keeps strict order.",
-			standard: gateway.DefaultMaxInFlight, examples: []any{1}, min: bound(1), max: bound(1024),
+			standard: gateway.DefaultMaxInFlight, examples: []any{1}, min: bound(1), max: bound(gateway.MaxInFlightCeiling),
 		},
 		"API.allowOrigins": {
 			description: "The Origin values whose WebSocket handshakes are accepted; \"*\" accepts all. Default: any origin.",
@@ -99,7 +105,7 @@ func apiAnnotations() map[string]annotation {
 		"API.stages": {
 			description: "The stages on which the API is served: letters, digits, '-' and '_', or $default. " +
 				"Default: dev under sallyport dev, $default under sallyport serve.",
-			keys: stagePattern,
+			keys: gateway.StageNamePattern,
 		},
 		"Route.integration": {
 			description: "The backend: the name of one under integrations, or an integration in place. Only $connect and " +
@@ -119,14 +125,6 @@ func apiAnnotations() map[string]annotation {
 	}
 }
 
-// The bounds that router.Check puts on durations: seconds, except longestIntegration, which is milliseconds.
-const (
-	day                = 24 * 3600
-	year               = 365 * day
-	longPatience       = 3600
-	longestIntegration = 15 * 60 * 1000
-)
-
 func limitAnnotations() map[string]annotation {
 	return map[string]annotation{
 		"LimitSettings.profile": {
@@ -135,43 +133,35 @@ func limitAnnotations() map[string]annotation {
 		"LimitSettings.maxMessageBytes": {
 			description: "The largest WebSocket message in bytes, after reassembly; also for messages pushed to a client. " +
 				"default: 1 MiB, aws: 128 KiB.",
-			min: bound(1), max: bound(gateway.MaxMessageCeiling),
 		},
 		"LimitSettings.maxFrameBytes": {
 			description: "The largest WebSocket frame in bytes, as it arrives. default: 1 MiB, aws: 32 KiB.",
-			min:         bound(1), max: bound(gateway.MaxMessageCeiling),
 		},
 		"LimitSettings.idleTimeoutSeconds": {
 			description: "Closes a connection on which no message passed for so long; 0 never. default: 0, aws: 600.",
-			min:         bound(0), max: bound(year),
 		},
 		"LimitSettings.maxConnectionSeconds": {
-			description: "Closes a connection of that age; 0 never. default: 0, aws: 7200.", min: bound(0), max: bound(year),
+			description: "Closes a connection of that age; 0 never. default: 0, aws: 7200.",
 		},
 		"LimitSettings.pingIntervalSeconds": {
-			description: "How often the gateway pings a client; 0 never. default: 60, aws: 0.", min: bound(0), max: bound(day),
+			description: "How often the gateway pings a client; 0 never. default: 60, aws: 0.",
 		},
 		"LimitSettings.pongTimeoutSeconds": {
 			description: "Closes a client that does not answer a ping for so long; 0 never. default: 20, aws: 0.",
-			min:         bound(0), max: bound(longPatience),
 		},
 		"LimitSettings.sendQueueBytes": {
 			description: "How many bytes may wait for a client that reads slowly; what is over is refused with status 429. " +
 				"At least maxMessageBytes. default: 1 MiB, aws: 128 KiB.",
-			min: bound(1 << 10), max: bound(64 << 20),
 		},
 		"LimitSettings.slowClientSeconds": {
 			description: "Closes a client with code 1008 when its queue stays full for so long. Both profiles: 10.",
-			min:         bound(1), max: bound(longPatience),
 		},
 		"LimitSettings.integrationTimeoutMillis": {
 			description: "How long a backend may take where the integration has no timeoutInMillis: up to 15 minutes, under aws " +
 				"up to Amazon's 29000 (HTTP APIs 30000), which is also what both profiles start from.",
-			min: bound(gateway.MinIntegrationMillis), max: bound(longestIntegration),
 		},
 		"LimitSettings.maxBodyBytes": {
 			description: "The largest body of an HTTP request in bytes. Both profiles: 10 MiB.",
-			min:         bound(1), max: bound(gateway.MaxBodyCeiling),
 		},
 		"LimitSettings.binary": {
 			description: "What happens to binary frames: accept delivers them, refuse closes the connection with code 1003. " +
@@ -226,7 +216,7 @@ func integrationAnnotations() map[string]annotation {
 		"Integration.timeoutInMillis": {
 			description: "How long the backend may take, from 50 milliseconds up to 15 minutes; under limits: aws up to " +
 				"Amazon's 29000 (HTTP APIs 30000). Default: the limits' integrationTimeoutMillis.",
-			examples: []any{5000}, min: bound(gateway.MinIntegrationMillis), max: bound(longestIntegration),
+			examples: []any{5000}, min: bound(gateway.MinIntegrationMillis), max: bound(gateway.MaxExtendedMillis),
 		},
 		"IntegrationResponse.statusCode": {
 			description: "The status of the answer. Absent: the one that picked this response.",

@@ -1,44 +1,21 @@
 package definition
 
 import (
-	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/sallyport/sallyport/gateway"
 )
 
-const (
-	// maxAPIID and apiIDPattern are the form of an apiId (DESIGN §4). It is the first segment of every path of the API
-	// and a token of its subjects.
-	maxAPIID     = 64
-	apiIDPattern = `^[a-z0-9-]{1,64}$`
-)
-
-var apiIDForm = regexp.MustCompile(apiIDPattern)
-
-// reservedAPIIDs are first path segments that belong to us: what the listeners answer themselves, and the roots of
-// Amazon's management APIs (contract/control-plane.md), which SDKs call on the same address.
-func reservedAPIIDs() []string {
-	return []string{
-		"livez", "healthz", "readyz", "metrics", "version", "debug", // health and measures
-		"v1", "v2", "portal", "console", // our own management calls and pages, apigatewayv2
-		// API Gateway's first API
-		"account", "apikeys", "apis", "clientcertificates", "domainnameaccessassociations", "domainnames", "restapis",
-		"sdktypes", "tags", "usageplans", "vpclinks",
-	}
-}
-
 // checkAPIID returns what is wrong with an apiId and what would be right, or "".
 func checkAPIID(id gateway.APIID) (message, hint string) {
 	const form = "1–64 of a-z, 0-9 and '-'"
 	switch {
-	case !apiIDForm.MatchString(string(id)):
+	case !id.Valid():
 		if better := slug(string(id)); better != "" {
 			return "is not of the form that an apiId has", form + ", such as " + string(better)
 		}
 		return "is not of the form that an apiId has", form
-	case slices.Contains(reservedAPIIDs(), string(id)):
+	case id.Reserved():
 		return "is a path of the management API", "choose another, such as " + string(id) + "-api"
 	}
 	return "", ""
@@ -59,10 +36,10 @@ func slug(name string) gateway.APIID {
 		} else {
 			gap = true
 		}
-		if b.Len() >= maxAPIID {
+		if b.Len() >= gateway.MaxAPIIDLength {
 			break
 		}
 	}
 	id := b.String()
-	return gateway.APIID(strings.TrimRight(id[:min(len(id), maxAPIID)], "-"))
+	return gateway.APIID(strings.TrimRight(id[:min(len(id), gateway.MaxAPIIDLength)], "-"))
 }

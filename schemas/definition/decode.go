@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sallyport/sallyport/gateway"
 )
 
 const (
@@ -142,7 +144,10 @@ func (d *decoder) object(s spot, sh *shape, into reflect.Value) {
 	d.members(s, func(key string, member spot, first bool) {
 		f, ok := sh.field(key)
 		if !ok {
-			near := Nearest(key, sh.names())
+			near := ""
+			if len(d.problems) < maxProblems { // comparing with all keys is dear, and for nothing when it isn't shown
+				near = gateway.Nearest(key, sh.names())
+			}
 			if near != "" {
 				present[near] = true // reported as misspelt; it is not missing as well
 				s.place.child(near, positionOf(member.key)).faulty = true

@@ -19,7 +19,7 @@ func (d *decoder) text(s spot, sh *shape, into reflect.Value) {
 	}
 	word := s.node.Value
 	if len(sh.words) > 0 && !slices.Contains(sh.words, word) {
-		d.reject(s, "unknown value "+quote(word), oneOf(Nearest(word, sh.words), sh.words))
+		d.reject(s, "unknown value "+quote(word), oneOf(gateway.Nearest(word, sh.words), sh.words))
 		return
 	}
 	into.SetString(canonical(sh.typ, word))

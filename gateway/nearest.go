@@ -1,4 +1,4 @@
-package definition
+package gateway
 
 import "strings"
 
@@ -6,9 +6,9 @@ import "strings"
 // costs the product of both lengths.
 const maxNearestWord = 64
 
-// Nearest returns the one of known that word was most likely meant to be, or "" when none is near. Case does not
-// count; a swap of neighbours counts as one error; a known word that begins with word is near as well (HTTP for
-// HTTP_PROXY). Of equally near ones the first wins.
+// Nearest returns the one of known that word was most likely meant to be, or "" when none is near: for the hints of
+// faults. Case does not count; a swap of neighbours counts as one error; a known word that begins with word is near as
+// well (HTTP for HTTP_PROXY). Of equally near ones the first wins.
 func Nearest(word string, known []string) string {
 	if word == "" || len(word) > maxNearestWord {
 		return ""

@@ -16,15 +16,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 	"go.opentelemetry.io/otel/metric"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -108,28 +102,6 @@ func (t *Telemetry) startTraces(ctx context.Context, kind exporter, res *resourc
 	}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exp), sdktrace.WithResource(res))
 	t.TracerProvider = provider
-	t.stops = append(t.stops, provider.Shutdown)
-	return nil
-}
-
-func (t *Telemetry) startMetrics(ctx context.Context, kind exporter, res *resource.Resource) error {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	reader, err := otelprometheus.New(otelprometheus.WithRegisterer(registry))
-	if err != nil {
-		return fmt.Errorf("prometheus metrics: %w", err)
-	}
-	options := []sdkmetric.Option{sdkmetric.WithReader(reader), sdkmetric.WithResource(res)}
-	if kind == exporterOTLP {
-		exp, err := otlpmetrichttp.New(ctx)
-		if err != nil {
-			return fmt.Errorf("OTEL_METRICS_EXPORTER=otlp: %w", err)
-		}
-		options = append(options, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(exp)))
-	}
-	provider := sdkmetric.NewMeterProvider(options...)
-	t.MeterProvider = provider
-	t.Handler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	t.stops = append(t.stops, provider.Shutdown)
 	return nil
 }

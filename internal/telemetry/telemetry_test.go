@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"go.opentelemetry.io/otel/metric"
 )
 
 func env(pairs map[string]string) func(string) string {
@@ -59,11 +61,18 @@ func TestConsoleTracesAndPrometheus(t *testing.T) {
 		t.Fatal(err)
 	}
 	counter.Add(context.Background(), 3)
+	histogram, err := tel.MeterProvider.Meter("test").Float64Histogram("sallyport.test.duration", metric.WithUnit("s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	histogram.Record(context.Background(), 0.0007)
 	rec := httptest.NewRecorder()
 	tel.Handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	body, _ := io.ReadAll(rec.Result().Body)
-	if !strings.Contains(string(body), "sallyport_test_things_total") {
-		t.Errorf("the counter is not in the scrape:\n%s", body)
+	for _, line := range []string{"sallyport_test_things_total 3", `sallyport_test_duration_seconds_bucket{le="0.001"} 1`} {
+		if !strings.Contains(string(body), "\n"+line+"\n") {
+			t.Errorf("%s is not in the scrape:\n%s", line, body)
+		}
 	}
 	if err := tel.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)

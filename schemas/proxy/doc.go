@@ -4,6 +4,6 @@
 // The Lambda integration uses it for every call, the edge for NATS integrations that ask for a payloadFormatVersion.
 // It reads the flat context that package event writes, and does no I/O.
 //
-// One path through it: Event picks the shape by the event's kind and the wanted version, RequestEvent2 fills it from
+// One path through it: Event picks the shape by the event's kind and the wanted version, encodeRequest2 fills it from
 // context, headers and body, the function answers, and Result reads the answer by the rules of the same version.
 package proxy

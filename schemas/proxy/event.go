@@ -20,13 +20,13 @@ const (
 // An error means that ev.Context is malformed or the version unknown.
 func Event(ev *gateway.Event, version string) ([]byte, error) {
 	if ev.Kind != gateway.EventRequest {
-		return WebSocketEvent(ev)
+		return encodeWebSocket(ev)
 	}
 	switch version {
 	case Version1:
-		return RequestEvent1(ev)
+		return encodeRequest1(ev)
 	case Version2, "":
-		return RequestEvent2(ev)
+		return encodeRequest2(ev)
 	}
 	return nil, unknownVersion(version)
 }

@@ -191,7 +191,7 @@ func TestEventLeavesItsInputAlone(t *testing.T) {
 	ev := connectEvent()
 	ev.Header["X-Custom"] = append(make([]string, 0, 4), "one") // room for a careless append
 	before := connectEvent().Header
-	if _, err := WebSocketEvent(ev); err != nil {
+	if _, err := encodeWebSocket(ev); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(before, ev.Header); diff != "" {

@@ -23,14 +23,17 @@ type headerList []field
 // foldHeader sorts h by name, so that the result does not depend on map order, and joins names that differ in case.
 func foldHeader(h gateway.Header) headerList {
 	list := make(headerList, 0, len(h))
+	at := make(map[string]int, len(h)) // by lower-case name; a client sends thousands of names in the head that it may have
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		if len(h[name]) == 0 {
 			continue
 		}
-		if f := list.find(name); f != nil {
-			f.values = append(slices.Clip(f.values), h[name]...)
+		lower := strings.ToLower(name)
+		if i, again := at[lower]; again {
+			list[i].values = append(slices.Clip(list[i].values), h[name]...)
 			continue
 		}
+		at[lower] = len(list)
 		list = append(list, field{name, h[name]})
 	}
 	return list

@@ -60,8 +60,8 @@ type requestIdentity1 struct {
 	UserArn                       *string `json:"userArn"`
 }
 
-// RequestEvent1 returns the proxy event of an HTTP request in payload format 1.0.
-func RequestEvent1(ev *gateway.Event) ([]byte, error) {
+// encodeRequest1 returns the proxy event of an HTTP request in payload format 1.0.
+func encodeRequest1(ev *gateway.Event) ([]byte, error) {
 	c, err := readContext(ev)
 	if err != nil {
 		return nil, err

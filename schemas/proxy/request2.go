@@ -51,8 +51,8 @@ type requestHTTP struct {
 	UserAgent string `json:"userAgent"`
 }
 
-// RequestEvent2 returns the proxy event of an HTTP request in payload format 2.0.
-func RequestEvent2(ev *gateway.Event) ([]byte, error) {
+// encodeRequest2 returns the proxy event of an HTTP request in payload format 2.0.
+func encodeRequest2(ev *gateway.Event) ([]byte, error) {
 	c, err := readContext(ev)
 	if err != nil {
 		return nil, err

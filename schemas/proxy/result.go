@@ -190,15 +190,18 @@ func (r *result) reply() (*gateway.Reply, error) {
 
 // mergedHeader joins both maps: the single value first, duplicates removed (contract/http-api.md §6.6).
 func (r *result) mergedHeader() gateway.Header {
+	type line struct{ name, value string }
 	h := make(gateway.Header, len(r.Headers)+len(r.MultiValueHeaders)+1)
 	spelled := make(map[string]string, len(r.Headers))
+	seen := make(map[line]bool, len(r.Headers)) // a function may return megabytes of values
 	add := func(name, value string) {
 		lower := strings.ToLower(name)
 		if spelled[lower] == "" {
 			spelled[lower] = name
 		}
-		if name = spelled[lower]; !slices.Contains(h[name], value) {
-			h.Add(name, value)
+		if one := (line{lower, value}); !seen[one] {
+			seen[one] = true
+			h.Add(spelled[lower], value)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {

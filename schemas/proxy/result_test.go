@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -136,4 +139,25 @@ func FuzzResult(f *testing.F) {
 			t.Errorf("null with expect %d: %v", ev.Expect, err)
 		}
 	})
+}
+
+// TestManyHeaderValues: a function chooses how many values it returns, so joining them must not cost their square.
+func TestManyHeaderValues(t *testing.T) {
+	const values = 200_000
+	var payload strings.Builder
+	payload.WriteString(`{"statusCode":200,"headers":{"X":"0"},"multiValueHeaders":{"x":[`)
+	for i := range values {
+		if i > 0 {
+			payload.WriteByte(',')
+		}
+		fmt.Fprintf(&payload, `"%d"`, i)
+	}
+	payload.WriteString(`]}}`)
+	reply, err := Result(request(), Version1, []byte(payload.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := reply.Header["X"]; len(got) != values || got[values-1] != strconv.Itoa(values-1) {
+		t.Errorf("%d values, want %d", len(got), values)
+	}
 }

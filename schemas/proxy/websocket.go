@@ -39,9 +39,9 @@ type webSocketContext struct {
 	Authorizer           json.RawMessage      `json:"authorizer,omitempty"`
 }
 
-// WebSocketEvent returns the proxy event of a connect, message or disconnect event. Binary messages have their body in
+// encodeWebSocket returns the proxy event of a connect, message or disconnect event. Binary messages have their body in
 // base64, which Amazon's service never sends (DESIGN §3.10).
-func WebSocketEvent(ev *gateway.Event) ([]byte, error) {
+func encodeWebSocket(ev *gateway.Event) ([]byte, error) {
 	c, err := readContext(ev)
 	if err != nil {
 		return nil, err

@@ -95,8 +95,19 @@ func (c connectionsGet) Run(ctx context.Context, std streams) error {
 		}
 		out := json.NewEncoder(std.out)
 		out.SetIndent("", "  ")
-		return out.Encode(status)
+		return out.Encode(shown{status.ID, status.API, status.Stage, status.ConnectedAt, status.LastActiveAt, status.SourceIP, status.UserAgent})
 	})
+}
+
+// shown is one connection for people and scripts. The callback API does not tell the API and the stage.
+type shown struct {
+	ID           gateway.ConnectionID `json:"id"`
+	API          gateway.APIID        `json:"api,omitempty"`
+	Stage        gateway.StageName    `json:"stage,omitempty"`
+	ConnectedAt  time.Time            `json:"connectedAt"`
+	LastActiveAt time.Time            `json:"lastActiveAt"`
+	SourceIP     string               `json:"sourceIp"`
+	UserAgent    string               `json:"userAgent,omitempty"`
 }
 
 type connectionsSend struct {

@@ -86,7 +86,7 @@ const (
 func (c *Console) Event(r event.Record) {
 	var b strings.Builder
 	b.WriteString(c.in(dim, r.Time.Local().Format("15:04:05.000")))
-	column(&b, c, cyan, string(r.API)+"/"+string(r.Stage), apiWidth)
+	column(&b, c, cyan, apiWord(r), apiWidth)
 	column(&b, c, bold, routeWord(r), routeWidth)
 	column(&b, c, dim, subjectWord(r), idWidth)
 	status, colour := statusWord(r)
@@ -110,6 +110,14 @@ func column(b *strings.Builder, c *Console, p paint, word string, width int) {
 	if pad := width - len([]rune(word)); pad > 0 {
 		b.WriteString(strings.Repeat(" ", pad))
 	}
+}
+
+// apiWord is API and stage; a caller who reached none shows a dash.
+func apiWord(r event.Record) string {
+	if r.API == "" {
+		return "-"
+	}
+	return string(r.API) + "/" + string(r.Stage)
 }
 
 // routeWord names the route; a message that no route took shows its kind.

@@ -1,49 +1,32 @@
 package edge
 
 import (
-	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/gobwas/ws"
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/sallyport/sallyport/gateway"
-	"github.com/sallyport/sallyport/schemas/event"
 )
 
-// echoSender answers every event at once, as a backend without latency would.
-type echoSender struct{ reply gateway.Reply }
-
-func (e *echoSender) Send(_ context.Context, _ *gateway.Event, done func(*gateway.Reply, error)) {
-	if done != nil {
-		done(&e.reply, nil)
-	}
-}
-
-// sinkLink takes everything and keeps nothing.
-type sinkLink struct{}
-
-func (sinkLink) start([]byte)                {}
-func (sinkLink) write(b []byte) (int, error) { return len(b), nil }
-func (sinkLink) flush()                      {}
-func (sinkLink) resume()                     {}
-func (sinkLink) shutdown()                   {}
-func (sinkLink) close()                      {}
-
-// messageLoop returns one message on its whole way at the edge: frame payload → route → event → Sender → reply → frame,
+// messageLoop returns one message on its whole way at the edge: payload → route → event → Sender → reply → frame,
 // without network and without anybody who traces or watches.
 func messageLoop(t testing.TB, meters metric.MeterProvider, payload string) func() {
-	w := prepareWorld(t, chatAPI(), func(c *Config) {
-		c.Sender, c.MeterProvider, c.Observe, c.Observing = &echoSender{gateway.Reply{Status: 200, Body: []byte("pong")}}, meters, nil, nil
-	})
-	p := w.program("chat", "dev")
-	c := gateway.Connection{ID: gateway.NewConnectionID("EDGE"), API: "chat", Stage: "dev", ConnectedAt: time.Now(), SourceIP: "127.0.0.1"}
-	k := w.newSocket(c, event.AppendConnection(nil, &c))
-	k.link = sinkLink{}
+	k, _ := hotSocket(t)
+	var err error
+	if k.server.metrics, err = newMetrics(meters); err != nil {
+		t.Fatal(err)
+	}
+	p := k.server.program("chat", "dev")
 	in := inbound{op: ws.OpText, payload: []byte(payload)}
-	return func() { w.message(k, p, in) }
+	return func() { k.server.message(k, p, in) }
 }
 
 const (
@@ -51,15 +34,30 @@ const (
 	oneWayMessage = `{"action":"say","text":"I am fine."}`
 )
 
-// BenchmarkFrameToEvent is what a message costs the edge beside its bytes on the wire. nothing: no telemetry at all;
-// metrics: as in production without an exporter, since /metrics is always there.
+func meters() metric.MeterProvider {
+	return sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
+}
+
+// Metrics are always counted, since /metrics is always there: on the message path that allocates nothing.
+func TestMetricsAllocateNothing(t *testing.T) {
+	for name, payload := range map[string]string{"frame to one-way event": oneWayMessage, "frame to reply frame": twoWayMessage} {
+		message := messageLoop(t, meters(), payload)
+		if n := testing.AllocsPerRun(1000, message); n > allowed[name] {
+			t.Errorf("%s: %v allocations with metrics, want at most %v", name, n, allowed[name])
+		}
+	}
+}
+
+// BenchmarkFrameToEvent is what a message costs the edge beside its bytes on the wire, without an exporter. nothing: no
+// metrics either; metrics: as in production.
 func BenchmarkFrameToEvent(b *testing.B) {
-	for name, payload := range map[string]string{"two-way": twoWayMessage, "one-way": oneWayMessage} {
-		for setting, meters := range map[string]metric.MeterProvider{
-			"nothing": nil, "metrics": sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())),
-		} {
-			b.Run(name+"/"+setting, func(b *testing.B) {
-				message := messageLoop(b, meters, payload)
+	for _, way := range []struct{ name, payload string }{{"two-way", twoWayMessage}, {"one-way", oneWayMessage}} {
+		for _, setting := range []struct {
+			name   string
+			meters metric.MeterProvider
+		}{{"nothing", nil}, {"metrics", meters()}} {
+			b.Run(way.name+"/"+setting.name, func(b *testing.B) {
+				message := messageLoop(b, setting.meters, way.payload)
 				b.ReportAllocs()
 				for b.Loop() {
 					message()
@@ -67,4 +65,85 @@ func BenchmarkFrameToEvent(b *testing.B) {
 			})
 		}
 	}
+}
+
+// TestMetrics counts one of each, and holds their names, units and attributes.
+func TestMetrics(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	m, err := newMetrics(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := gateway.Errorf(gateway.CodeTimeout, "late")
+	asked := &gateway.Event{Kind: gateway.EventMessage, API: "chat", Stage: "dev", Route: "ask", Expect: gateway.ExpectReply}
+	acked := &gateway.Event{Kind: gateway.EventMessage, API: "chat", Stage: "dev", Route: "work", Expect: gateway.ExpectAck}
+	left := &gateway.Event{Kind: gateway.EventDisconnect, API: "chat", Stage: "dev", Route: "$disconnect", Expect: gateway.ExpectReply}
+	m.connection("chat", "dev", 1)
+	m.handshake("chat", "dev", 101)
+	m.handshake("", "", 403)
+	m.handshake("chat", "dev", 7)
+	m.message("chat", "dev", "ask", directionIn)
+	m.answered(asked, time.Second, nil)
+	m.answered(asked, time.Second, late)
+	m.answered(acked, time.Second, nil)
+	m.answered(left, time.Second, late)
+	m.failed("chat", "dev", gateway.Errorf(gateway.CodeForbidden, "no"))
+	m.callback("chat", "dev", callbackPost, "")
+	m.callback("", "", callbackGet, gateway.CodeGone)
+	m.queueFull("chat", "dev")
+	measure := httpMeasure{Method: "GET", Integration: time.Second}
+	measure.Record.API, measure.Record.Stage, measure.Record.Route = "shop", "dev", "GET /pets/{id}"
+	measure.Record.Status, measure.Record.Latency = 200, time.Second
+	m.request(t.Context(), measure)
+
+	want := []string{
+		"http.server.request.duration [s] http.request.method=GET,http.response.status_code=200,http.route=/pets/{id},sallyport.api=shop,sallyport.route=GET /pets/{id},sallyport.stage=dev,url.scheme=http: 1",
+		"sallyport.callbacks [{call}] error.type=gone,sallyport.callback.method=GET: 1",
+		"sallyport.callbacks [{call}] sallyport.api=chat,sallyport.callback.method=POST,sallyport.stage=dev: 1",
+		"sallyport.connections [{connection}] sallyport.api=chat,sallyport.stage=dev: 1",
+		"sallyport.event.duration [s] error.type=timeout,sallyport.api=chat,sallyport.route=ask,sallyport.stage=dev: 1",
+		"sallyport.event.duration [s] sallyport.api=chat,sallyport.route=ask,sallyport.stage=dev: 1",
+		"sallyport.event.duration [s] sallyport.api=shop,sallyport.route=GET /pets/{id},sallyport.stage=dev: 1",
+		"sallyport.event.failures [{event}] error.type=forbidden,sallyport.api=chat,sallyport.stage=dev: 1",
+		"sallyport.event.failures [{event}] error.type=timeout,sallyport.api=chat,sallyport.route=$disconnect,sallyport.stage=dev: 1",
+		"sallyport.event.failures [{event}] error.type=timeout,sallyport.api=chat,sallyport.route=ask,sallyport.stage=dev: 1",
+		"sallyport.handshakes [{handshake}] http.response.status_code=101,sallyport.api=chat,sallyport.stage=dev: 1",
+		"sallyport.handshakes [{handshake}] http.response.status_code=403: 1",
+		"sallyport.handshakes [{handshake}] http.response.status_code=502,sallyport.api=chat,sallyport.stage=dev: 1",
+		"sallyport.messages [{message}] sallyport.api=chat,sallyport.direction=in,sallyport.route=ask,sallyport.stage=dev: 1",
+		"sallyport.messages [{message}] sallyport.api=chat,sallyport.direction=out,sallyport.stage=dev: 1",
+		"sallyport.send_queue.full [{occurrence}] sallyport.api=chat,sallyport.stage=dev: 1",
+	}
+	if diff := cmp.Diff(want, measured(t, reader)); diff != "" {
+		t.Errorf("series (-want +got):\n%s", diff)
+	}
+}
+
+// measured returns all series of a reader in words, sorted.
+func measured(t *testing.T, reader sdkmetric.Reader) []string {
+	t.Helper()
+	var data metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &data); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range data.ScopeMetrics {
+		for _, m := range s.Metrics {
+			add := func(set attribute.Set, n any) {
+				got = append(got, fmt.Sprintf("%s [%s] %s: %v", m.Name, m.Unit, set.Encoded(attribute.DefaultEncoder()), n))
+			}
+			switch points := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				for _, p := range points.DataPoints {
+					add(p.Attributes, p.Value)
+				}
+			case metricdata.Histogram[float64]:
+				for _, p := range points.DataPoints {
+					add(p.Attributes, p.Count)
+				}
+			}
+		}
+	}
+	slices.Sort(got)
+	return got
 }

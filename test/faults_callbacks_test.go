@@ -152,8 +152,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	if took := time.Since(full); c.ConnectionID != id || c.DisconnectStatusCode != 1008 || took < 500*time.Millisecond {
 		t.Errorf("after %s the backend heard of %s: %d %v", took, c.ConnectionID, c.DisconnectStatusCode, deref(c.DisconnectReason))
 	}
-	heard := 0
-	frame := lazy.closedAfter(&heard)
+	frame, heard := lazy.closedWithin(patience)
 	if frame.Code != 1008 || frame.Reason != "Client reads too slowly" {
 		t.Errorf("the client was closed with %v", frame)
 	}

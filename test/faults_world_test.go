@@ -92,35 +92,33 @@ const (
 // closed reads to the end and returns the close frame; messages before it are dropped.
 func (u *user) closed() websocket.CloseError {
 	u.t.Helper()
-	dropped := 0
-	return u.closedAfter(&dropped)
+	frame, _ := u.closedWithin(patience)
+	return frame
 }
 
-// closedAfter is closed for those who count the messages.
-func (u *user) closedAfter(messages *int) websocket.CloseError {
+// closedWithin is closed with a time limit and the number of messages before the close frame.
+func (u *user) closedWithin(most time.Duration) (websocket.CloseError, int) {
 	u.t.Helper()
-	ctx, cancel := context.WithTimeout(u.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(u.t.Context(), most)
 	defer cancel()
-	for {
+	for messages := 0; ; messages++ {
 		_, _, err := u.conn.Read(ctx)
 		var frame websocket.CloseError
-		switch {
-		case err == nil:
-			*messages++
-		case errors.As(err, &frame):
-			return frame
-		default:
+		if errors.As(err, &frame) {
+			return frame, messages
+		}
+		if err != nil {
 			u.t.Fatalf("the connection ended without a close frame: %v", err)
 		}
 	}
 }
 
 // serveSubject makes a backend: answer gets each event on the subject, in order, and the channel all of them after it.
-// The subscription is known to the server when serveSubject returns.
+// The subscription is known to the server when serveSubject returns, and ends with its connection.
 func serveSubject(t *testing.T, nc *nats.Conn, subject string, answer func(*nats.Msg)) <-chan *nats.Msg {
 	t.Helper()
 	events := make(chan *nats.Msg, eventBuffer)
-	sub, err := nc.QueueSubscribe(subject, "backend", func(m *nats.Msg) {
+	_, err := nc.QueueSubscribe(subject, "backend", func(m *nats.Msg) {
 		if answer != nil {
 			answer(m)
 		}
@@ -132,7 +130,6 @@ func serveSubject(t *testing.T, nc *nats.Conn, subject string, answer func(*nats
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = sub.Unsubscribe() }) // the connection may be gone already
 	return events
 }
 

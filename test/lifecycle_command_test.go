@@ -111,9 +111,3 @@ func stillRuns(pid int) error {
 	}
 	return errors.New("it still runs")
 }
-
-// zombie reports whether a process has ended and only waits for whoever inherited it, where the system tells.
-func zombie(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && strings.Contains(string(stat), ") Z ")
-}

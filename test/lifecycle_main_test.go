@@ -1,6 +1,7 @@
 package test
 
 import (
+	"flag"
 	"net/http"
 	"os"
 	"testing"
@@ -8,11 +9,18 @@ import (
 	"go.uber.org/goleak"
 )
 
+// sideBySide is how many parallel tests run at a time unless -parallel says otherwise: more than there are cores, since
+// they mostly wait for time limits.
+const sideBySide = "6"
+
 // TestMain fails the run when a goroutine of any gateway, client or backend outlives its test. A copy of the test
 // program that a gateway started by --run is that gateway's backend instead.
 func TestMain(m *testing.M) {
 	if os.Getenv(commandVariable) != "" {
 		os.Exit(runCommandBackend())
+	}
+	if err := flag.Set("test.parallel", sideBySide); err != nil {
+		panic(err) // the testing package has the flag
 	}
 	goleak.VerifyTestMain(suite{m})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,16 +20,16 @@ func TestWatcherTellsOfContentAlone(t *testing.T) {
 	write("one")
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		changes := 0
-		w := watcher{files: []string{file}, every: lookEvery, changed: func() { changes++ }}
+		var changes atomic.Int32
+		w := watcher{files: []string{file}, every: lookEvery, changed: func() { changes.Add(1) }}
 		done := make(chan struct{})
 		go func() { defer close(done); w.run(ctx) }()
-		look := func(want int, what string) {
+		look := func(want int32, what string) {
 			t.Helper()
 			<-time.After(3 * lookEvery)
 			synctest.Wait()
-			if changes != want {
-				t.Errorf("%s: %d changes, want %d", what, changes, want)
+			if got := changes.Load(); got != want {
+				t.Errorf("%s: %d changes, want %d", what, got, want)
 			}
 		}
 		look(0, "nothing happened")

@@ -41,7 +41,7 @@ type Worker struct {
 	live atomic.Pointer[table]
 
 	swapping sync.Mutex // one Swap at a time; guards what follows
-	current  table      // what the latest Swap opened
+	current  table      // what may be subscribed since the latest Swap: what it opened, and more if Serve failed
 }
 
 var _ gateway.Invoker = (*Worker)(nil)
@@ -83,8 +83,12 @@ func (w *Worker) Swap(t *router.Table) ([]Unopened, error) {
 	maps.Copy(live, w.current)
 	maps.Copy(live, fresh)
 	w.live.Store(&live)
+	if err := w.serve(served); err != nil {
+		w.current = live
+		return failed, err
+	}
 	w.current = fresh
-	return failed, w.serve(served)
+	return failed, nil
 }
 
 // Invoke runs the integration of the route that ev.Subject names, under the route's timeout or the event's own where

@@ -116,6 +116,38 @@ func event(key gateway.RouteKey) *gateway.Event {
 	}
 }
 
+// TestFailedServeKeepsOldRoutes: after an error of Serve the old routes may still be subscribed, so their events must find
+// an integration however many swaps fail.
+func TestFailedServeKeepsOldRoutes(t *testing.T) {
+	var refuse error
+	kind := &scripted{kind: gateway.IntegrationHTTPProxy, invoke: answers(200, "ok")}
+	w := newWorker(t, integrations.Config{
+		Kinds: []integrations.Kind{kind}, Serve: func([]bus.ServedRoute) error { return refuse },
+	})
+	table := func(key gateway.RouteKey) *router.Table {
+		return tableOf(program(t, chat(map[gateway.RouteKey]*gateway.Integration{key: proxied()})))
+	}
+	swap(t, w, table("old"))
+	refuse = errors.New("NATS is away")
+	for range 2 {
+		if _, err := w.Swap(table("new")); !errors.Is(err, refuse) {
+			t.Fatalf("Swap = %v", err)
+		}
+		if _, err := w.Invoke(t.Context(), event("old")); err != nil {
+			t.Errorf("the old route: %v", err)
+		}
+	}
+	refuse = nil
+	swap(t, w, table("new"))
+	if _, err := w.Invoke(t.Context(), event("old")); err != nil {
+		t.Errorf("the last event of the old route: %v", err)
+	}
+	swap(t, w, table("new"))
+	if _, err := w.Invoke(t.Context(), event("old")); gateway.ErrorCode(err) != gateway.CodeUnavailable {
+		t.Errorf("the removed route: %v", err)
+	}
+}
+
 func TestSwapServes(t *testing.T) {
 	var served []bus.ServedRoute
 	kind := &scripted{kind: gateway.IntegrationHTTPProxy, invoke: answers(200, "ok")}

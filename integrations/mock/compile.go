@@ -156,15 +156,23 @@ func parseResponses(all map[string]*gateway.IntegrationResponse) (responses, []g
 			continue
 		}
 		text := strings.TrimSuffix(strings.TrimPrefix(key, "/"), "/")
-		// Like Amazon's patterns it has to take the whole status code.
-		re, err := regexp.Compile(`^(?:` + text + `)$`)
-		if err != nil || text == "" || len(text) > maxPattern {
+		re, ok := compilePattern(text)
+		if !ok {
 			fault("the key is no pattern over a status code", `"default", "404" or "/4\d\d/"`, key)
 			continue
 		}
 		parsed.patterns = append(parsed.patterns, pattern{key, re})
 	}
 	return parsed, faults
+}
+
+// compilePattern reads a pattern. Like Amazon's it has to take the whole status code.
+func compilePattern(text string) (*regexp.Regexp, bool) {
+	if text == "" || len(text) > maxPattern {
+		return nil, false
+	}
+	re, err := regexp.Compile(`^(?:` + text + `)$`)
+	return re, err == nil
 }
 
 // choose returns the key of the response that takes code.

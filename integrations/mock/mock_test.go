@@ -152,6 +152,7 @@ func TestCheck(t *testing.T) {
 		"nothing chosen":     {answering(`{"statusCode": 500}`, map[string]*gateway.IntegrationResponse{"200": text("application/json", "x")}), []string{"responses: no response takes status code 500"}},
 		"empty response":     {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{"default": nil}), []string{"responses.default: the response is empty"}},
 		"bad pattern":        {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{"(": text("application/json", "x")}), []string{"responses.(: the key is no pattern"}},
+		"long pattern":       {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{strings.Repeat(".", 300): text("application/json", "x")}), []string{"responses." + strings.Repeat(".", 300) + ": the key is no pattern"}},
 		"two defaults":       {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{"default": {}, "$default": {}}), []string{`responses.default: "default" and "$default" are the same`}},
 		"bad response code":  {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{"default": {StatusCode: 700}}), []string{"responses.default.statusCode: an answer can't have status 700"}},
 		"response reference": {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{"default": text("application/json", "${input.body}")}), []string{"responses.default.responseTemplates.application/json: templates with variables"}},

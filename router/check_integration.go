@@ -103,7 +103,7 @@ func (c *check) checkURI(where place, key gateway.RouteKey, i *gateway.Integrati
 	for _, name := range uri.PathParameters() {
 		if !slices.Contains(known, name) {
 			c.fault(where, fmt.Sprintf("the uri needs {%s}, which the route does not give", name),
-				"map it with integration.request.path."+name)
+				"map it with "+mapping.PathTarget+name)
 		}
 	}
 }

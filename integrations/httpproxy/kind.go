@@ -75,7 +75,7 @@ func checkPath(uri string, parameters *mapping.Parameters) []gateway.Fault {
 	for _, name := range parameters.PathNames() {
 		if !slices.Contains(parsed.PathParameters(), name) {
 			faults = append(faults, gateway.Fault{
-				Path:    []string{string(integrations.FieldRequestParameters), "integration.request.path." + name},
+				Path:    []string{string(integrations.FieldRequestParameters), mapping.PathTarget + name},
 				Problem: "the uri has no {" + name + "}",
 				Hint:    "write {" + name + "} where the value belongs",
 			})
@@ -84,13 +84,11 @@ func checkPath(uri string, parameters *mapping.Parameters) []gateway.Fault {
 	return faults
 }
 
-const headerTarget = "integration.request.header."
-
 // checkHeaders reports targets that would break the framing of the request.
 func checkHeaders(parameters map[string]string) []gateway.Fault {
 	var faults []gateway.Fault
 	for _, target := range slices.Sorted(maps.Keys(parameters)) {
-		name, isHeader := strings.CutPrefix(target, headerTarget)
+		name, isHeader := strings.CutPrefix(target, mapping.HeaderTarget)
 		if isHeader && reserved(http.CanonicalHeaderKey(name)) {
 			faults = append(faults, gateway.Fault{
 				Path:    []string{string(integrations.FieldRequestParameters), target},

@@ -2,11 +2,12 @@ package nats
 
 import (
 	"errors"
+	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/integrations"
 	"github.com/sallyport/sallyport/router/mapping"
@@ -68,7 +69,7 @@ const maxSubject = 1024
 // checkSubject returns what is wrong with subject, or "".
 func (k *Kind) checkSubject(subject string) string {
 	if len(subject) > maxSubject {
-		return "subject is longer than 1024 characters"
+		return fmt.Sprintf("subject is longer than %d characters", maxSubject)
 	}
 	if strings.HasPrefix(subject, "$") {
 		return "subjects that begin with $ belong to the NATS server"
@@ -95,19 +96,17 @@ func (k *Kind) checkSubject(subject string) string {
 	return ""
 }
 
-const headerTarget = "integration.request.header."
-
 // checkTargets reports targets that a NATS message has no place for. Those that are no targets at all router reports.
 func checkTargets(m map[string]string) []gateway.Fault {
 	var faults []gateway.Fault
 	for _, target := range slices.Sorted(maps.Keys(m)) {
-		name, isHeader := strings.CutPrefix(target, headerTarget)
+		name, isHeader := strings.CutPrefix(target, mapping.HeaderTarget)
 		problem, hint := "", ""
 		switch {
 		case isHeader && reserved(name):
 			problem, hint = "this header has a meaning of its own on NATS and can't be set", "choose another name"
 		case !isHeader && strings.HasPrefix(target, "integration.request."):
-			problem, hint = "a NATS message has neither query nor path", headerTarget+"NAME"
+			problem, hint = "a NATS message has neither query nor path", mapping.HeaderTarget+"NAME"
 		default:
 			continue
 		}
@@ -118,11 +117,10 @@ func checkTargets(m map[string]string) []gateway.Fault {
 	return faults
 }
 
-// reserved names are dropped by the bus (DESIGN §3.3).
+// reserved names are dropped by the bus: those with a meaning on NATS, and the trace context, which is the gateway's own
+// (DESIGN §3.3).
 func reserved(name string) bool {
-	name = http.CanonicalHeaderKey(name)
-	return name == "Status" || name == "Description" || name == "Traceparent" ||
-		strings.HasPrefix(name, "Sallyport-") || strings.HasPrefix(name, "Nats-")
+	return bus.Reserved(name) || strings.EqualFold(name, "traceparent") || strings.EqualFold(name, "tracestate")
 }
 
 // Open prepares the events of a route for the integration's subject.

@@ -215,6 +215,7 @@ func TestCheck(t *testing.T) {
 		"query target":       {gateway.Integration{Subject: "a", RequestParameters: header("querystring.q")}, "requestParameters.integration.request.querystring.q: a NATS message has neither"},
 		"reserved header":    {gateway.Integration{Subject: "a", RequestParameters: header("header.nats-msg-id")}, "requestParameters.integration.request.header.nats-msg-id: this header has"},
 		"our header":         {gateway.Integration{Subject: "a", RequestParameters: header("header.SALLYPORT-Context")}, "requestParameters.integration.request.header.SALLYPORT-Context: this header has"},
+		"trace header":       {gateway.Integration{Subject: "a", RequestParameters: header("header.TraceState")}, "requestParameters.integration.request.header.TraceState: this header has"},
 		"uri":                {gateway.Integration{Subject: "a", URI: "nats://h"}, "uri: uri is not used by NATS"},
 		"version":            {gateway.Integration{PayloadFormatVersion: "1"}, "payloadFormatVersion: unknown payload format version"},
 	}

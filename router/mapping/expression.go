@@ -10,10 +10,7 @@ import (
 const bodyPrefix = "request.body"
 
 // Expression is a parsed selection expression, such as `${request.body.service}/${request.body.action}`.
-type Expression struct {
-	source string
-	parts  []part
-}
+type Expression struct{ parts []part }
 
 // part is a literal, or a variable when it has a path.
 type part struct {
@@ -26,7 +23,7 @@ type part struct {
 //
 // A variable without braces runs to the next `$`, `/`, white space or the end, so that hyphenated names need none.
 func ParseExpression(s string) (*Expression, error) {
-	e := &Expression{source: s}
+	e := &Expression{}
 	var literal strings.Builder
 	for i := 0; i < len(s); {
 		switch {
@@ -126,6 +123,3 @@ func (e *Expression) Eval(dst []byte, body []byte) []byte {
 	}
 	return dst
 }
-
-// String returns the expression as it was written.
-func (e *Expression) String() string { return e.source }

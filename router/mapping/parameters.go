@@ -13,7 +13,11 @@ import (
 // parameterName is the form of the NAME in targets and sources (contract/websocket-api.md §8.1).
 var parameterName = regexp.MustCompile(`^[a-zA-Z0-9._$-]+$`)
 
+// What targets begin with (contract/websocket-api.md §8.1); the name follows.
 const (
+	HeaderTarget = targetPrefix + string(targetHeader) + "."
+	PathTarget   = targetPrefix + string(targetPath) + "."
+
 	targetPrefix = "integration.request."
 	targetHint   = "write integration.request.{header|querystring|path}.NAME; NAME has letters, digits and . _ $ -"
 )

@@ -43,10 +43,8 @@ func newHop(t *testing.T) hop {
 	must(err)
 	t.Cleanup(client.Close)
 
-	transport := backend.NewTransport(backend.TransportConfig{})
-	t.Cleanup(transport.CloseIdleConnections)
-	calls, err := backend.New(backend.Config{Transport: transport})
-	must(err)
+	calls := backend.New(backend.Config{})
+	t.Cleanup(calls.Close)
 	proxy, err := httpproxy.New(httpproxy.Config{Client: calls})
 	must(err)
 	onward, err := nats.New(nats.Config{Bus: client, Prefix: bus.DefaultPrefix})

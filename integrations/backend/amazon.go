@@ -15,20 +15,20 @@ import (
 
 // The headers that the gateway adds to its calls (contract/websocket-api.md §7.3).
 const (
-	HeaderAPIID     = "X-Amzn-Apigateway-Api-Id"
-	HeaderTraceID   = "X-Amzn-Trace-Id"
-	HeaderUserAgent = "User-Agent"
+	headerAPIID     = "X-Amzn-Apigateway-Api-Id"
+	headerTraceID   = "X-Amzn-Trace-Id"
+	headerUserAgent = "User-Agent"
 )
 
 // Identify adds what tells a backend which API calls it: the API's id, and a user agent and a trace id unless the
 // client sent its own.
 func Identify(ctx context.Context, h http.Header, api gateway.APIID) {
-	h[HeaderAPIID] = []string{string(api)}
-	if len(h[HeaderUserAgent]) == 0 {
-		h[HeaderUserAgent] = []string{"AmazonAPIGateway_" + string(api)}
+	h[headerAPIID] = []string{string(api)}
+	if len(h[headerUserAgent]) == 0 {
+		h[headerUserAgent] = []string{"AmazonAPIGateway_" + string(api)}
 	}
-	if len(h[HeaderTraceID]) == 0 {
-		h[HeaderTraceID] = []string{traceID(ctx)}
+	if len(h[headerTraceID]) == 0 {
+		h[headerTraceID] = []string{traceID(ctx)}
 	}
 }
 

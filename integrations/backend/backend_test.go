@@ -33,15 +33,8 @@ const limit = 1000
 
 func newClient(t *testing.T, c backend.Config) *backend.Client {
 	t.Helper()
-	if c.Transport == nil {
-		transport := backend.NewTransport(backend.TransportConfig{})
-		t.Cleanup(transport.CloseIdleConnections)
-		c.Transport = transport
-	}
-	client, err := backend.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := backend.New(c)
+	t.Cleanup(client.Close)
 	return client
 }
 
@@ -150,7 +143,7 @@ func TestUnreachable(t *testing.T) {
 
 // TestDialTimeoutIsNotTheBackends: a dial that took too long within the route's time means unreachable.
 func TestDialTimeoutIsNotTheBackends(t *testing.T) {
-	transport := backend.NewTransport(backend.TransportConfig{})
+	transport := backend.NewTransport()
 	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Err: context.DeadlineExceeded}
 	}

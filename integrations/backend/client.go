@@ -21,29 +21,36 @@ import (
 
 // Config says what a Client works with.
 type Config struct {
-	// Transport is the process's shared one (NewTransport). Required.
+	// Transport makes the calls; nil makes one (NewTransport).
 	Transport http.RoundTripper
 	// TracerProvider makes a client span of each call, whose context is sent to the backend as traceparent
 	// (W3C Trace Context). nil: no spans, nothing sent.
 	TracerProvider trace.TracerProvider
 }
 
-// Client calls HTTP backends. It may be used concurrently.
+// Client calls HTTP backends over one pool of connections; a process needs only one. It may be used concurrently.
 type Client struct {
 	transport http.RoundTripper
 	tracer    trace.Tracer // nil: no spans, no trace context sent
 }
 
-// New returns a Client.
-func New(c Config) (*Client, error) {
-	if c.Transport == nil {
-		return nil, errors.New("backend: Config.Transport is missing")
-	}
+// New returns a Client. Close it when its last call has ended.
+func New(c Config) *Client {
 	client := &Client{transport: c.Transport}
+	if client.transport == nil {
+		client.transport = NewTransport()
+	}
 	if c.TracerProvider != nil {
 		client.tracer = c.TracerProvider.Tracer(scope)
 	}
-	return client, nil
+	return client
+}
+
+// Close drops the connections that are kept for the next call. Calls under way are not cut.
+func (c *Client) Close() {
+	if pool, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
+		pool.CloseIdleConnections()
+	}
 }
 
 const scope = "github.com/sallyport/sallyport/integrations"

@@ -16,9 +16,9 @@ const (
 	handshakeTimeout = 5 * time.Second
 	// keepAlive finds a backend's host that vanished while a connection was idle.
 	keepAlive = 15 * time.Second
-	// idleTimeout is below the 5 s after which Node's server closes an idle connection, the shortest among common
-	// backends: an event that is sent just as the backend closes is lost, since one that may have had an effect is not
-	// sent twice (contract/http-api.md §7.11).
+	// idleTimeout is below the 5 s after which Node's server, Apache and uvicorn close an idle connection: an event that is
+	// sent just as the backend closes is lost, since one that may have had an effect is not sent twice
+	// (contract/http-api.md §7.11). A backend that closes earlier (gunicorn's default is 2 s) should be told to wait longer.
 	idleTimeout = 4 * time.Second
 	// maxIdle bounds what a quiet process keeps open in all, maxIdlePerHost what one backend may hold of it. net/http's
 	// own default of 2 per host would dial anew for nearly every event.
@@ -32,28 +32,17 @@ const (
 	expectContinue = time.Second
 )
 
-// TransportConfig changes how backends are reached. The zero value is right for production.
-type TransportConfig struct {
-	// TLS is the client's TLS configuration: extra roots, client certificates. nil trusts the system's roots. Versions
-	// below 1.2 are never spoken (contract/http-api.md §7.7).
-	TLS *tls.Config
-}
-
-// NewTransport returns the pool of connections that a process shares among its HTTP backends. Its owner calls
-// CloseIdleConnections when the last call has ended. HTTP_PROXY and its relatives are obeyed as Go programs do.
-func NewTransport(c TransportConfig) *http.Transport {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.TLS != nil {
-		config = c.TLS.Clone()
-		config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
-	}
+// NewTransport returns a pool of connections to HTTP backends: the one that New makes for a Client, also for tests that
+// look into it. HTTP_PROXY and its relatives are obeyed as Go programs do; TLS below 1.2 is never spoken
+// (contract/http-api.md §7.7).
+func NewTransport() *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // as Amazon's (contract/http-api.md §7.7)
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        config,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    handshakeTimeout,
 		DisableCompression:     true, // bodies pass as the backend made them
 		MaxIdleConns:           maxIdle,

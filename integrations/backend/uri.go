@@ -88,6 +88,8 @@ func ParseURL(s string) (*url.URL, error) {
 		return nil, errors.New("uri holds a user or password, which logs would show: send it as a header")
 	case u.Fragment != "":
 		return nil, errors.New("uri has a fragment, which is never sent")
+	case strings.Contains(u.RawQuery, " "):
+		return nil, errors.New("uri has a space in its query, which would end the request line")
 	}
 	return u, nil
 }

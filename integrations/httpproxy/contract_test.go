@@ -19,16 +19,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestContract(t *testing.T) {
 	integrationstest.Run(t, integrationstest.Kit{
 		Open: func(t *testing.T) (gateway.Invoker, integrationstest.Backend) {
-			transport := backend.NewTransport(backend.TransportConfig{})
+			transport := backend.NewTransport()
 			server := integrationstest.NewHTTPBackend(t, integrationstest.HTTPAnswers{
 				Success:     func(body []byte) string { return "re: " + string(body) },
 				Flood:       func() string { return strings.Repeat("x", integrationstest.MaxReplyBytes+1) },
 				ContentType: "text/plain",
 			}, transport)
-			client, err := backend.New(backend.Config{Transport: transport})
-			if err != nil {
-				t.Fatal(err)
-			}
+			client := backend.New(backend.Config{Transport: transport})
 			kind, err := httpproxy.New(httpproxy.Config{Client: client})
 			if err != nil {
 				t.Fatal(err)

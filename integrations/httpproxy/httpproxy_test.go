@@ -20,12 +20,8 @@ import (
 
 func newKind(t testing.TB) *httpproxy.Kind {
 	t.Helper()
-	transport := backend.NewTransport(backend.TransportConfig{})
-	t.Cleanup(transport.CloseIdleConnections)
-	client, err := backend.New(backend.Config{Transport: transport})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := backend.New(backend.Config{})
+	t.Cleanup(client.Close)
 	k, err := httpproxy.New(httpproxy.Config{Client: client})
 	if err != nil {
 		t.Fatal(err)
@@ -348,6 +344,7 @@ func TestCheck(t *testing.T) {
 		"no host":           {gateway.Integration{URI: "http:///x"}, []string{"uri: uri has no host"}},
 		"credentials":       {gateway.Integration{URI: "http://user:secret@h/"}, []string{"uri: uri holds a user or password"}},
 		"fragment":          {gateway.Integration{URI: "http://h/#a"}, []string{"uri: uri has a fragment"}},
+		"space in query":    {gateway.Integration{URI: "http://h/?a=b c"}, []string{"uri: uri has a space in its query"}},
 		"too long":          {gateway.Integration{URI: "http://h/" + strings.Repeat("a", 2048)}, []string{"uri: uri is longer"}},
 		"client's host":     {gateway.Integration{URI: "http://{tenant}.internal/"}, []string{"uri: a path parameter stands in the host"}},
 		"method":            {gateway.Integration{URI: "http://h", HTTPMethod: "post"}, []string{"httpMethod: unknown method"}},

@@ -24,11 +24,8 @@ const invokePath = "/2015-03-31/functions/chat/invocations"
 
 func kind(t *testing.T, transport *http.Transport) *lambda.Kind {
 	t.Helper()
-	t.Cleanup(transport.CloseIdleConnections)
-	client, err := backend.New(backend.Config{Transport: transport})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := backend.New(backend.Config{Transport: transport})
+	t.Cleanup(client.Close)
 	k, err := lambda.New(lambda.Config{Client: client})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +68,7 @@ func TestContract(t *testing.T) {
 	}
 	integrationstest.Run(t, integrationstest.Kit{
 		Open: func(t *testing.T) (gateway.Invoker, integrationstest.Backend) {
-			transport := backend.NewTransport(backend.TransportConfig{})
+			transport := backend.NewTransport()
 			server := integrationstest.NewHTTPBackend(t, integrationstest.HTTPAnswers{
 				Success: func(event []byte) string {
 					var ev struct{ Body string }
@@ -123,7 +120,7 @@ func (e *endpoint) invoke(t *testing.T, in gateway.Integration, r integrations.R
 	server := httptest.NewServer(e)
 	t.Cleanup(server.Close)
 	in.Type, in.URI = gateway.IntegrationLambda, server.URL+"/2015-03-31/functions/${stageVariables.function}/invocations"
-	k := kind(t, backend.NewTransport(backend.TransportConfig{}))
+	k := kind(t, backend.NewTransport())
 	if faults := k.Check(&in, r.Protocol); len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -244,7 +241,7 @@ func TestFunctionErrorIsPrivate(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	k := kind(t, backend.NewTransport(backend.TransportConfig{}))
+	k := kind(t, backend.NewTransport())
 	tests := map[string]struct {
 		in   gateway.Integration
 		want string
@@ -274,7 +271,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestOpenNeedsTheStage(t *testing.T) {
-	k := kind(t, backend.NewTransport(backend.TransportConfig{}))
+	k := kind(t, backend.NewTransport())
 	for _, uri := range []string{"${stageVariables.function}/invocations", "http://${stageVariables.absent}/x"} {
 		_, err := k.Open(&gateway.Integration{Type: gateway.IntegrationLambda, URI: uri}, route(gateway.ProtocolWebSocket, false))
 		if _, ok := err.(*integrations.FaultError); !ok {

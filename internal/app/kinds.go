@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/integrations"
@@ -17,17 +15,14 @@ import (
 	"github.com/sallyport/sallyport/router"
 )
 
-// kinds is the one list of the integration kinds of this build. sender is the bus, for the kind that sends events on.
-func kinds(sender gateway.Invoker, prefix string, tracer trace.TracerProvider) ([]integrations.Kind, error) {
-	client, err := backend.New(backend.Config{Transport: backend.NewTransport(backend.TransportConfig{}), TracerProvider: tracer})
+// kinds is the one list of the integration kinds of this build. calls is for those that call HTTP backends, sender the
+// bus, for the one that sends events on.
+func kinds(calls *backend.Client, sender gateway.Invoker, prefix string) ([]integrations.Kind, error) {
+	proxyKind, err := httpproxy.New(httpproxy.Config{Client: calls})
 	if err != nil {
 		return nil, err
 	}
-	proxyKind, err := httpproxy.New(httpproxy.Config{Client: client})
-	if err != nil {
-		return nil, err
-	}
-	lambdaKind, err := lambda.New(lambda.Config{Client: client})
+	lambdaKind, err := lambda.New(lambda.Config{Client: calls})
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +41,7 @@ var checkingOnly = gateway.InvokerFunc(func(context.Context, *gateway.Event) (*g
 // routerConfig is what the router is given: how subjects are named, and each kind's rules. payloadCap is how large a
 // message this NATS takes; 0 means the embedded server's.
 func routerConfig(prefix string, payloadCap int) (router.Config, error) {
-	all, err := kinds(checkingOnly, prefix, nil)
+	all, err := kinds(backend.New(backend.Config{}), checkingOnly, prefix)
 	if err != nil {
 		return router.Config{}, fmt.Errorf("integration kinds: %w", err)
 	}

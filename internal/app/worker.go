@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/integrations"
+	"github.com/sallyport/sallyport/integrations/backend"
 	"github.com/sallyport/sallyport/router"
 	"github.com/sallyport/sallyport/schemas/definition"
 )
@@ -45,7 +46,9 @@ func (p *process) startWorker(ctx context.Context, _ context.CancelCauseFunc) er
 		return err
 	}
 	p.life.onStop("worker's bus client", func(context.Context) error { client.Close(); return nil })
-	all, err := kinds(client, p.config.Prefix, p.telemetry.TracerProvider)
+	calls := backend.New(backend.Config{TracerProvider: p.telemetry.TracerProvider})
+	p.life.onStop("connections to backends", func(context.Context) error { calls.Close(); return nil })
+	all, err := kinds(calls, client, p.config.Prefix)
 	if err != nil {
 		return err
 	}

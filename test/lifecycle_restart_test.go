@@ -62,28 +62,27 @@ func TestRestartAfterACrash(t *testing.T) {
 	}
 	u.say(`{"action":"ask"}`)
 	u.hears("answer")
-	next(t, events)
-	second.terminate()
+	second.kill()
+
+	// A third life finds what the second left, and nothing of the first.
+	third := startProcess(t, "dev", args...)
+	events = serveSubject(t, natsOf(t, third.NATS), "sallyport.chat.dev.ws.*", reply("answer"))
+	if _, c := next(t, events); c.EventType != "DISCONNECT" || c.ConnectionID != id || c.DisconnectStatusCode != 1006 {
+		t.Errorf("the backend heard of %s: %s %d", c.ConnectionID, c.EventType, c.DisconnectStatusCode)
+	}
+	third.output.await(t, "took over a former edge")
+	u = dial(t, third.Data, "/chat/dev")
+	id = connected(t, events)
+	third.terminate()
 	u.closed()
-	if code := second.exit(stopLimit); code != 0 {
+	if code := third.exit(stopLimit); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if _, c := next(t, events); c.ConnectionID != id || c.DisconnectStatusCode != 1001 {
 		t.Errorf("the backend heard of %s: %d", c.ConnectionID, c.DisconnectStatusCode)
 	}
-
-	// Nothing is left for a third life.
-	third := startProcess(t, "dev", args...)
-	events = serveSubject(t, natsOf(t, third.NATS), "sallyport.chat.dev.ws.*", reply("answer"))
-	dial(t, third.Data, "/chat/dev")
-	connected(t, events)
-	if strings.Contains(third.output.String(), "took over") {
-		t.Error("the third process found something to take over")
-	}
-	third.kill()
-	if len(events) > 0 {
-		m, c := next(t, events)
-		t.Errorf("the third process told of %s of %s", m.Subject, c.ConnectionID)
+	if n := strings.Count(third.output.String(), "took over a former edge"); n != 1 || len(events) > 0 {
+		t.Errorf("the third process took over %d edges, one was left; %d events too many came", n, len(events))
 	}
 }
 

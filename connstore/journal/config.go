@@ -25,7 +25,8 @@ type Config struct {
 	Alive connstore.Alive
 	// Logger hears of lost leases, unreadable messages and writing that fails; nil is silent.
 	Logger *slog.Logger
-	// Now is the clock of what is recorded; nil is time.Now. Time limits are always real time.
+	// Now is the clock of what is recorded, and of how long a suspect has been silent; nil is time.Now. All other time limits
+	// are real time.
 	Now func() time.Time
 	// Timing is for tests; its zero value is what runs.
 	Timing Timing

@@ -112,8 +112,13 @@ func (l *leases) publish(ctx context.Context, m *nats.Msg, expect uint64, ttl ti
 	return ack.Sequence, nil
 }
 
+// listTimeout bounds the reading of all leases, which are few: a JetStream that goes away in the middle says nothing.
+const listTimeout = 10 * time.Second
+
 // all returns the live leases.
 func (l *leases) all(ctx context.Context) (map[gateway.EdgeID]leaseRecord, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	w, err := l.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, fmt.Errorf("list leases: %w", err)

@@ -32,18 +32,14 @@ type Route struct {
 	Timeout time.Duration
 	// TwoWay says that a message's result becomes a frame (contract/websocket-api.md §7.7).
 	TwoWay bool
-	// MaxReplyBytes bounds a backend's answer; 0 means DefaultMaxReplyBytes.
+	// MaxReplyBytes bounds a backend's answer; 0 means gateway.MaxBodyCeiling.
 	MaxReplyBytes int
 }
-
-// DefaultMaxReplyBytes bounds the answer of a backend on a route without a bound of its own: what an HTTP response may
-// have at most.
-const DefaultMaxReplyBytes = gateway.MaxBodyCeiling
 
 // ReplyLimit returns how many bytes an answer may have.
 func (r Route) ReplyLimit() int {
 	if r.MaxReplyBytes <= 0 {
-		return DefaultMaxReplyBytes
+		return gateway.MaxBodyCeiling
 	}
 	return r.MaxReplyBytes
 }

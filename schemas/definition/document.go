@@ -45,11 +45,11 @@ func (d *Document) Locate(f gateway.Fault) Problem {
 		}
 		here = next
 	}
-	message := f.Problem
+	message := withoutControls(f.Problem)
 	if len(f.Path) > 0 {
 		message = dotted(f.Path) + ": " + message
 	}
-	return Problem{File: d.File, Position: here.at, Path: f.Path, Message: message, Hint: f.Hint}
+	return Problem{File: d.File, Position: here.at, Path: f.Path, Message: message, Hint: withoutControls(f.Hint)}
 }
 
 // Explain locates faults, in the order of the file. It leaves out those at or below a value that Load has already

@@ -216,6 +216,15 @@ func TestLoadFile(t *testing.T) {
 	}
 }
 
+// TestFaultsAreFitForATerminal: a fault may repeat a document's own text, which JSON lets hold any character.
+func TestFaultsAreFitForATerminal(t *testing.T) {
+	document, _ := Load("a.json", []byte(`{"name":"a","protocolType":"HTTP","routes":{}}`))
+	fault := gateway.Fault{Path: []string{"name"}, Problem: "unknown variable $\x1b[2Jx\nA line", Hint: "not \u009b"}
+	if got, want := document.Locate(fault).Error(), "a.json:1:2: name: unknown variable $\uFFFD[2Jx\uFFFDA line (not \uFFFD)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestReservedIDs(t *testing.T) {
 	for _, id := range []gateway.APIID{"healthz", "readyz", "v1", "v2", "restapis", "tags"} {
 		if message, _ := checkAPIID(id); message != "is a path of the management API" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Position is a place in a file. Line and Column count from 1, columns in characters; both are 0 where the place is
@@ -71,6 +72,16 @@ func printable(key string) string {
 		return quoted
 	}
 	return key
+}
+
+// withoutControls makes a text that may repeat the document's own fit for a terminal.
+func withoutControls(text string) string {
+	return strings.Map(func(r rune) rune {
+		if isControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
 }
 
 func isControl(r rune) bool {

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,54 +11,102 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func readme(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
+// The table of flags in the README stands between these two lines.
+const (
+	tableBegin = "<!-- flags: as in --help, kept equal by cmd/sallyport/readme_test.go -->"
+	tableEnd   = "<!-- end of flags -->"
+)
 
-// The configuration table lists exactly the flags of dev and serve.
+// TestReadmeListsEveryFlag: the README's table is what kong knows of the commands. The failure shows the lines that
+// belong there.
 func TestReadmeListsEveryFlag(t *testing.T) {
-	parser, err := kong.New(&commands{})
+	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var flags []string
-	for _, verb := range parser.Model.Children {
-		if verb.Name != "dev" && verb.Name != "serve" {
-			continue
-		}
-		for _, flag := range verb.Flags {
-			flags = append(flags, "--"+flag.Name)
-		}
+	_, rest, begun := strings.Cut(string(readme), tableBegin+"\n")
+	table, _, ended := strings.Cut(rest, tableEnd)
+	if !begun || !ended {
+		t.Fatalf("README.md has no table between %s and %s", tableBegin, tableEnd)
 	}
-	_, table, _ := strings.Cut(readme(t), "| flag | default | what |")
-	table, _, _ = strings.Cut(table, "\n\n")
-	var listed []string
-	for row := range strings.SplitSeq(table, "\n") {
-		if cells := strings.Split(row, "|"); len(cells) > 1 {
-			listed = append(listed, regexp.MustCompile(`--[a-z-]+[a-z]`).FindAllString(cells[1], -1)...)
-		}
-	}
-	slices.Sort(flags)
-	slices.Sort(listed)
-	if diff := cmp.Diff(slices.Compact(flags), slices.Compact(listed)); diff != "" {
-		t.Errorf("flags of dev and serve (-) beside README's table (+):\n%s", diff)
+	if d := cmp.Diff(flagTable(t), table); d != "" {
+		t.Errorf("the table of flags (-as the commands have them +README.md):\n%s", d)
 	}
 }
 
-// The definitions that README shows are sound.
-func TestReadmeDefinitionsAreSound(t *testing.T) {
-	fences := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(readme(t), -1)
-	if len(fences) < 2 {
-		t.Fatalf("found %d definitions", len(fences))
+// flagRow is one flag with the commands that have it in the same form.
+type flagRow struct {
+	name, variable, standard, help string
+	commands                       []string // as shown; count is how many they are
+	count                          int
+}
+
+// flagTable renders the flags of all commands, each form of a flag once.
+func flagTable(t *testing.T) string {
+	t.Helper()
+	parser, err := kong.New(&commands{}, kong.Name("sallyport"), kong.DefaultEnvars("SALLYPORT"), kong.Configuration(loadConfig))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, fence := range fences {
-		if code, out, errs := call(t, "", "validate", write(t, "readme.yaml", fence[1])); code != exitFine {
-			t.Errorf("%s%s%s", fence[1], out, errs)
+	leaves := parser.Model.Leaves(false)
+	var rows []*flagRow
+	for _, leaf := range leaves {
+		for _, group := range leaf.AllFlags(true) {
+			for _, flag := range group {
+				rows = addFlag(rows, flag, strings.TrimPrefix(leaf.Path(), "sallyport "))
+			}
 		}
 	}
+	var b strings.Builder
+	b.WriteString("| flag | variable | default | commands | what |\n|---|---|---|---|---|\n")
+	for _, r := range rows {
+		of := strings.Join(r.commands, ", ")
+		if r.count == len(leaves) {
+			of = "all"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", r.name, code(r.variable), code(r.standard), of, r.help)
+	}
+	return b.String()
+}
+
+func addFlag(rows []*flagRow, flag *kong.Flag, command string) []*flagRow {
+	r := flagRow{name: "--" + flag.Name, standard: flag.Default}
+	if !flag.IsBool() {
+		placeholder := flag.PlaceHolder
+		if placeholder == "" {
+			placeholder = "VALUE"
+		}
+		r.name += "=" + placeholder
+	}
+	if len(flag.Envs) > 0 {
+		r.variable = flag.Envs[0]
+	}
+	r.help = strings.TrimSuffix(strings.ReplaceAll(flag.Help, " ("+flag.Default+")", ""), ".")
+	same := slices.IndexFunc(rows, func(o *flagRow) bool {
+		return o.name == r.name && o.variable == r.variable && o.standard == r.standard && o.help == r.help
+	})
+	if same < 0 {
+		same = len(rows)
+		rows = append(rows, &r)
+	}
+	rows[same].count++
+	rows[same].commands = appendCommand(rows[same].commands, command)
+	return rows
+}
+
+// appendCommand puts the verbs of one parent together: "connections ls/get".
+func appendCommand(list []string, command string) []string {
+	parent, verb, nested := strings.Cut(command, " ")
+	if last := len(list) - 1; nested && last >= 0 && strings.HasPrefix(list[last], parent+" ") {
+		list[last] += "/" + verb
+		return list
+	}
+	return append(list, command)
+}
+
+func code(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "`" + s + "`"
 }

@@ -207,11 +207,11 @@ func noResponders(m *nats.Msg) bool {
 	return len(m.Data) == 0 && m.Header[natsSubject] != nil && m.Header.Get(natsStatus) == natsNoResponders
 }
 
-// errNoResponders is the cause of the failure that noResponders stands for, so that it can be told from an answer.
-var errNoResponders = errors.New("NATS: no responders")
+// ErrNoResponders is in the chain of a failure that no answer told of: NATS knows nobody who takes the message.
+var ErrNoResponders = errors.New("NATS: no responders")
 
 func errNobody() *gateway.Error {
-	return &gateway.Error{Code: gateway.CodeUnavailable, Message: "nobody serves this route", Cause: errNoResponders}
+	return &gateway.Error{Code: gateway.CodeUnavailable, Message: "nobody serves this route", Cause: ErrNoResponders}
 }
 
 // origin says how much of a reply was written by someone who knows our headers.

@@ -158,7 +158,7 @@ func (c *Connections) roundTrip(ctx context.Context, subject string, h nats.Head
 // explain turns "nobody answers" and "no answer in time" into what they mean for a connection.
 func (c *Connections) explain(ctx context.Context, edge gateway.EdgeID, err error) error {
 	switch {
-	case errors.Is(err, errNoResponders):
+	case errors.Is(err, ErrNoResponders):
 		return c.absent(ctx, edge)
 	case gateway.ErrorCode(err) == gateway.CodeTimeout:
 		return gateway.Errorf(gateway.CodeUnavailable, "the connection's edge does not answer").Because(err)
@@ -169,7 +169,7 @@ func (c *Connections) explain(ctx context.Context, edge gateway.EdgeID, err erro
 // absent decides between gone and away: NATS knows nobody of that name, but its lease may still be there.
 func (c *Connections) absent(ctx context.Context, edge gateway.EdgeID) error {
 	if c.lease == nil {
-		return errGone()
+		return errGone().Because(ErrNoResponders)
 	}
 	held, err := c.lease(ctx, edge)
 	switch {
@@ -178,7 +178,7 @@ func (c *Connections) absent(ctx context.Context, edge gateway.EdgeID) error {
 	case held:
 		return gateway.Errorf(gateway.CodeUnavailable, "the connection's edge is away")
 	}
-	return errGone()
+	return errGone().Because(ErrNoResponders)
 }
 
 func errGone() *gateway.Error {

@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
 	"github.com/sallyport/sallyport/schemas/event"
@@ -171,10 +172,12 @@ func (h *callbacks) call(x *callbackExchange, do func(context.Context, gateway.C
 	ctx, cancel := context.WithTimeout(x.ctx, callbackTimeout)
 	defer cancel()
 	err := do(ctx, h.cfg.Remote)
-	switch gateway.ErrorCode(err) {
-	case gateway.CodeUnavailable:
+	switch code := gateway.ErrorCode(err); {
+	case code == gateway.CodeUnavailable:
 		return h.silent(x.ctx, owner, err)
-	case gateway.CodeTimeout: // it may have got the call or not: no proof of anything (DESIGN §3.6)
+	case code == gateway.CodeGone && errors.Is(err, bus.ErrNoResponders): // so says no owner, but that there is none
+		return err
+	case code == gateway.CodeTimeout: // it may have got the call or not: no proof of anything (DESIGN §3.6)
 		return err
 	}
 	x.owned = true

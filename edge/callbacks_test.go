@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/schemas/event"
 )
@@ -217,6 +218,22 @@ func TestSilentEdge(t *testing.T) {
 				t.Errorf("record %+v", record)
 			}
 		})
+	}
+}
+
+// An owner tells and counts its own callbacks, also that a connection is gone. Where no owner is left, we do.
+func TestGoneIsToldOnce(t *testing.T) {
+	gone := gateway.Errorf(gateway.CodeGone, "gone")
+	for _, test := range []struct {
+		err  error
+		told int
+	}{{gone, 0}, {gone.Because(bus.ErrNoResponders), 1}} {
+		world := newCallbackWorld(t)
+		world.there.err = test.err
+		got := world.do(t, httptest.NewRequest("POST", "http://any/chat/dev/@connections/"+string(world.remote), strings.NewReader("x")))
+		if got.Status != 410 || len(world.seen.records) != test.told {
+			t.Errorf("%v: %+v, told %v", test.err, got, world.seen.records)
+		}
 	}
 }
 

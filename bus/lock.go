@@ -48,5 +48,9 @@ func withOwner(f *os.File) error {
 	return errLocked
 }
 
-// release gives the lock free.
-func (l *dirLock) release() { _ = l.file.Close() } // closing drops the lock; there is nothing to flush
+// release gives the lock free. It unlocks before it closes: a child process that was being started may hold a copy of
+// the descriptor for a moment, and with it the lock.
+func (l *dirLock) release() {
+	_ = unlock(l.file)
+	_ = l.file.Close() // there is nothing to flush
+}

@@ -24,7 +24,7 @@ const (
 	// drainExtra is how long the last replies and $disconnect events may take once all clients are closed. It is less
 	// than stopTimeout, which covers the steps after the drain too.
 	drainExtra = 3 * time.Second
-	// searchTimeout bounds one search with the $disconnect events that follow from it.
+	// searchTimeout bounds one search for abandoned edges, and one take-over; what follows from it takes its time.
 	searchTimeout = 60 * time.Second
 )
 
@@ -245,33 +245,57 @@ func (p *process) searchOrphans(ctx context.Context) {
 }
 
 func (p *process) settleOrphans(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
-	defer cancel()
-	edges, err := p.store.Abandoned(ctx, p.config.Node)
+	searching, cancel := context.WithTimeout(ctx, searchTimeout)
+	edges, err := p.store.Abandoned(searching, p.config.Node)
+	cancel()
 	if err != nil {
 		return err
 	}
 	for _, id := range edges {
-		orphans, err := p.store.TakeOver(ctx, id, p.config.Node)
-		if errors.Is(err, connstore.ErrTaken) {
+		taking, cancel := context.WithTimeout(ctx, searchTimeout)
+		orphans, err := p.store.TakeOver(taking, id, p.config.Node)
+		cancel()
+		switch {
+		case errors.Is(err, connstore.ErrTaken):
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
-		in := p.edge.current.Load()
-		if in == nil {
-			return errors.New("this edge has no incarnation of its own now")
-		}
-		if err := in.server.Orphans(ctx, orphans.Connections); err != nil {
-			return err
-		}
-		if err := orphans.Done(ctx); err != nil {
-			return err
-		}
-		p.logger.Info("took over a former edge", "edge", id, "connections", len(orphans.Connections), "unreadable", orphans.Skipped)
+		p.settle(ctx, orphans)
 	}
 	return nil
+}
+
+// settle publishes the $disconnect events of a former edge's connections and has its records dropped. It tries until
+// that is done or ctx ends: a take-over that is given up half-way stays leased to this process and is found by nobody.
+func (p *process) settle(ctx context.Context, orphans *connstore.Orphans) {
+	for {
+		err := p.trySettle(ctx, orphans)
+		switch {
+		case err == nil:
+			p.logger.Info("took over a former edge", "edge", orphans.Edge, "connections", len(orphans.Connections), "unreadable", orphans.Skipped)
+			return
+		case errors.Is(err, connstore.ErrTaken), ctx.Err() != nil:
+			return
+		}
+		p.logger.Warn("a former edge is not settled yet", "edge", orphans.Edge, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(reopenPause):
+		}
+	}
+}
+
+func (p *process) trySettle(ctx context.Context, orphans *connstore.Orphans) error {
+	in := p.edge.current.Load()
+	if in == nil {
+		return errors.New("this edge has no incarnation of its own now")
+	}
+	if err := in.server.Orphans(ctx, orphans.Connections); err != nil {
+		return err
+	}
+	return orphans.Done(ctx)
 }
 
 // callbackPolicy: HTTP callbacks are open in dev; serve refuses them until it can check signatures (DESIGN §3.11).

@@ -16,10 +16,6 @@ import (
 const (
 	scope = "github.com/sallyport/sallyport/integrations"
 
-	// metricDuration holds IntegrationLatency, and by its error.type IntegrationError and ExecutionError, of
-	// contract/websocket-api.md §12. internal/telemetry gives it its buckets.
-	metricDuration = "sallyport.integration.duration"
-
 	attributeAPI   = attribute.Key("sallyport.api")
 	attributeStage = attribute.Key("sallyport.stage")
 	attributeRoute = attribute.Key("sallyport.route")
@@ -30,11 +26,13 @@ const (
 	errorServer = "5xx"
 )
 
+// newDuration makes the one instrument: IntegrationLatency, and by its error.type IntegrationError and ExecutionError, of
+// contract/websocket-api.md §12. internal/telemetry gives it its buckets.
 func newDuration(p metric.MeterProvider) (metric.Float64Histogram, error) {
 	if p == nil {
 		p = noop.NewMeterProvider()
 	}
-	return p.Meter(scope).Float64Histogram(metricDuration, metric.WithUnit("s"),
+	return p.Meter(scope).Float64Histogram("sallyport.integration.duration", metric.WithUnit("s"),
 		metric.WithDescription("From handing an event to its integration until the answer or failure."))
 }
 

@@ -28,17 +28,43 @@ routes:
   nobody: {routeResponse: true, integration: {type: NATS}}
 `
 
+// The traces, as docs/observability.md shows them too.
+const (
+	treeOfHandshake = `server: GET $connect
+  producer: send sallyport.chat.dev.ws.$connect
+    consumer: process sallyport.chat.dev.ws.$connect
+      client: POST
+`
+	treeOfMessage = `server: ask
+  producer: send sallyport.chat.dev.ws.ask
+    consumer: process sallyport.chat.dev.ws.ask
+      client: POST
+        server: POST /@connections/{connectionId}
+          internal: @connections POST
+`
+	treeOfDisconnect = `internal: $disconnect
+  producer: send sallyport.chat.dev.ws.$disconnect
+    consumer: process sallyport.chat.dev.ws.$disconnect
+`
+	treeOfRequest = `server: GET /pets/{id}
+  producer: send sallyport.shop.dev.http.GET.pets.{id}
+    consumer: process sallyport.shop.dev.http.GET.pets.{id}
+      client: GET
+`
+	treeOfPush = `server: tell
+  producer: send sallyport.chat.dev.ws.tell
+    consumer: process sallyport.{api}.{stage}.@connections.{edge}.{connectionId}
+      internal: @connections POST
+`
+)
+
 // A message runs through router, NATS, worker, HTTP backend and back as a callback, all in one trace; so does the
 // handshake before it.
 func TestOneTraceFromTheFrameToTheCallback(t *testing.T) {
 	g := startTraced(t, map[string]string{"chat.yaml": tracedChat})
 	u := dialSecretly(t, g.stageGateway, "/chat/dev")
 	connectCall := <-g.calls
-	g.wantTree(t, callerTrace, `server: GET $connect
-  producer: send sallyport.chat.dev.ws.$connect
-    consumer: process sallyport.chat.dev.ws.$connect
-      client: POST
-`)
+	g.wantTree(t, callerTrace, treeOfHandshake)
 	handshake := g.span(t, callerTrace, "server", "GET $connect")
 	if handshake.parent != callerSpan {
 		t.Errorf("the handshake is under %s, not under its client's span", handshake.parent)
@@ -55,13 +81,7 @@ func TestOneTraceFromTheFrameToTheCallback(t *testing.T) {
 	u.hears("pushed")
 	u.hears("answered")
 	root := g.await(t, "server", "ask")
-	g.wantTree(t, root.trace, `server: ask
-  producer: send sallyport.chat.dev.ws.ask
-    consumer: process sallyport.chat.dev.ws.ask
-      client: POST
-        server: POST /@connections/{connectionId}
-          internal: @connections POST
-`)
+	g.wantTree(t, root.trace, treeOfMessage)
 	g.wantAttributes(t, root, "network.protocol.name=websocket", "sallyport.api=chat", "sallyport.stage=dev", "sallyport.route=ask",
 		"sallyport.connection.id=<id>", "sallyport.request.id=<id>")
 	g.wantAttributes(t, g.span(t, root.trace, "producer", "send sallyport.chat.dev.ws.ask"), "messaging.system=nats",
@@ -83,10 +103,7 @@ func TestOneTraceFromTheFrameToTheCallback(t *testing.T) {
 
 	_ = u.conn.Close(websocket.StatusNormalClosure, "")
 	leave := g.await(t, "internal", "$disconnect")
-	g.wantTree(t, leave.trace, `internal: $disconnect
-  producer: send sallyport.chat.dev.ws.$disconnect
-    consumer: process sallyport.chat.dev.ws.$disconnect
-`)
+	g.wantTree(t, leave.trace, treeOfDisconnect)
 	g.until(t, "metrics over OTLP", func() bool { return g.metrics["sallyport.messages"] && g.metrics["sallyport.integration.duration"] })
 	g.stopAndLookForSecrets(t)
 }
@@ -116,11 +133,7 @@ stages: {dev: {}}
 	if status := request("/pets/7"); status != http.StatusOK {
 		t.Fatal(status)
 	}
-	g.wantTree(t, callerTrace, `server: GET /pets/{id}
-  producer: send sallyport.shop.dev.http.GET.pets.{id}
-    consumer: process sallyport.shop.dev.http.GET.pets.{id}
-      client: GET
-`)
+	g.wantTree(t, callerTrace, treeOfRequest)
 	server, call := g.span(t, callerTrace, "server", "GET /pets/{id}"), g.span(t, callerTrace, "client", "GET")
 	if server.parent != callerSpan {
 		t.Errorf("the request is under %s, not under its client's span", server.parent)
@@ -169,11 +182,7 @@ func TestOneTraceWithANATSBackend(t *testing.T) {
 		t.Error(got)
 	}
 	const pushed = "process sallyport.{api}.{stage}.@connections.{edge}.{connectionId}"
-	g.wantTree(t, sent.trace, `server: tell
-  producer: send sallyport.chat.dev.ws.tell
-    consumer: `+pushed+`
-      internal: @connections POST
-`)
+	g.wantTree(t, sent.trace, treeOfPush)
 	g.wantAttributes(t, g.span(t, sent.trace, "consumer", pushed), "messaging.system=nats", "messaging.operation.name=process",
 		"messaging.operation.type=process", "messaging.destination.name=sallyport.chat.dev.@connections.<edge>.<id>",
 		"messaging.destination.template=sallyport.{api}.{stage}.@connections.{edge}.{connectionId}")

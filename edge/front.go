@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -25,11 +26,13 @@ type front struct {
 	closed   bool
 }
 
-// visitor is a connection that has not become a socket or net/http's yet.
+// visitor is a connection whose first head is being read. It either passes, and is somebody else's from then on, or it
+// is cut: whichever comes first.
 type visitor struct {
 	nc       net.Conn
 	deadline time.Time // of the head
 	timer    timer
+	decided  atomic.Bool
 }
 
 // due cuts a visitor that did not send its head in time.
@@ -37,9 +40,19 @@ func (v *visitor) due(now time.Time) time.Time {
 	if now.Before(v.deadline) {
 		return v.deadline
 	}
-	_ = v.nc.Close() // ends the read that waits
+	v.cut()
 	return time.Time{}
 }
+
+// cut ends the read that waits, unless the visitor has passed.
+func (v *visitor) cut() {
+	if !v.decided.Swap(true) {
+		_ = v.nc.Close() // nobody is left to hear of an error
+	}
+}
+
+// pass reports whether the visitor was not cut before.
+func (v *visitor) pass() bool { return !v.decided.Swap(true) }
 
 func newFront(s *Server, ln net.Listener) *front {
 	return &front{
@@ -133,6 +146,10 @@ func (f *front) serve(v *visitor) {
 		return
 	}
 	<-f.heads
+	if !v.pass() {
+		f.pool.put(buf)
+		return
+	}
 	if upgrade {
 		early := bytes.Clone(buf[size:n])
 		f.pool.put(buf)
@@ -188,7 +205,7 @@ func (f *front) close() {
 	f.mu.Lock()
 	f.closed = true
 	for v := range f.visitors {
-		_ = v.nc.Close()
+		v.cut()
 	}
 	f.mu.Unlock()
 	f.wg.Wait()

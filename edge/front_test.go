@@ -116,6 +116,30 @@ func TestSilentHandshake(t *testing.T) {
 	}
 }
 
+// A deadline that comes when the head is complete does not cut what has become somebody else's connection.
+func TestVisitorIsCutOrPasses(t *testing.T) {
+	now := time.Now()
+	for _, test := range []struct {
+		name string
+		do   func(*visitor) bool // reports whether the visitor passed
+		open bool
+	}{
+		{"passed, then late", func(v *visitor) bool { ok := v.pass(); v.due(now); v.cut(); return ok }, true},
+		{"late, then complete", func(v *visitor) bool { v.due(now); return v.pass() }, false},
+		{"not late yet", func(v *visitor) bool { v.deadline = now.Add(1); return v.due(now) == v.deadline && v.pass() }, true},
+	} {
+		a, b := net.Pipe()
+		v := &visitor{nc: b, deadline: now}
+		passed := test.do(v)
+		_ = b.SetDeadline(now) // an open pipe times out, a closed one is closed
+		_, err := b.Read(make([]byte, 1))
+		if open := errors.Is(err, os.ErrDeadlineExceeded); passed != test.open || open != test.open {
+			t.Errorf("%s: passed %v, open %v", test.name, passed, open)
+		}
+		_, _ = a.Close(), b.Close()
+	}
+}
+
 // troubledListener fails before each connection.
 type troubledListener struct {
 	net.Listener

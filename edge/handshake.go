@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1" //nolint:gosec // RFC 6455 §4.2.2 wants it
 	"encoding/base64"
@@ -168,10 +169,11 @@ func (s *Server) record(c *gateway.Connection) error {
 
 // open turns an admitted handshake into a socket. Whatever happens to the client from here on, its $disconnect is told.
 func (s *Server) open(h *handshake) {
-	k := s.newSocket(h.conn, event.AppendConnection(nil, &h.conn))
-	k.link = s.engine.open(h.nc, k)
 	response := s.buffers.get()
-	response.b = appendSwitching(response.b, h.head.header.Get("Sec-WebSocket-Key"), h.accept)
+	response.b = event.AppendConnection(response.b, &h.conn)
+	k := s.newSocket(h.conn, bytes.Clone(response.b)) // no larger than it must be: it is kept as long as the socket
+	k.link = s.engine.open(h.nc, k)
+	response.b = appendSwitching(response.b[:0], h.head.header.Get("Sec-WebSocket-Key"), h.accept)
 	k.mu.Lock()
 	// Reachable before the client has the 101, and not able to send before it: the lock is held.
 	s.remember(k)

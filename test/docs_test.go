@@ -18,6 +18,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sallyport/sallyport/internal/app"
 )
 
 // root is the module's root as tests of this folder see it.
@@ -279,4 +281,33 @@ func literals(n ast.Node) []string {
 		return true
 	})
 	return words
+}
+
+// yamlForm finds the YAML blocks of a document.
+var yamlForm = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
+
+// TestDefinitionsOfTheReadmeAreValid: what newcomers copy has no fault.
+func TestDefinitionsOfTheReadmeAreValid(t *testing.T) {
+	dir := t.TempDir()
+	var files []string
+	for _, block := range yamlForm.FindAllStringSubmatch(readDocument(t, "README.md"), -1) {
+		if !strings.Contains(block[1], "\nprotocolType:") {
+			continue // a configuration, or the line for editors alone
+		}
+		file := filepath.Join(dir, fmt.Sprintf("definition%d.yaml", len(files)))
+		if err := os.WriteFile(file, []byte(block[1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	if len(files) != 2 {
+		t.Fatalf("found %d definitions, want one of each kind", len(files))
+	}
+	_, problems, err := app.Validate(files, "sallyport")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Error(p.Error())
+	}
 }

@@ -59,7 +59,11 @@ func (s *Server) upgrade(h *handshake) {
 	}
 	if err != nil {
 		refusal := asRefusal(err)
-		writeRefusal(h.nc, refusal)
+		if s.stopping() {
+			_ = writeAnswer(h.nc, refusal) // a stop does not wait until the client has read it
+		} else {
+			writeRefusal(h.nc, refusal)
+		}
 		_ = h.nc.Close()
 		s.handshakeTold(h, refusal.status, refusal.code, err)
 		return

@@ -32,6 +32,7 @@ type commands struct {
 	Validate    validateCommand    `cmd:"" help:"Report every fault of every definition file."`
 	Connections connectionsCommand `cmd:"" help:"List, inspect, push to and close client connections."`
 	Tail        tailCommand        `cmd:"" help:"Follow live events."`
+	Template    templateCommand    `cmd:"" help:"Try mapping templates."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 
 	Config kong.ConfigFlag `placeholder:"FILE" help:"YAML or JSON file with the flags' names as keys."`

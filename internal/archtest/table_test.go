@@ -30,7 +30,8 @@ var imports = []row{
 	{"internal/app", []string{
 		"gateway", "schemas", "router", "bus", "connstore", "edge", "integrations", "control", "internal",
 	}},
-	{"cmd", []string{"gateway", "schemas", "internal"}},
+	// template render needs nothing of a gateway but the engine.
+	{"cmd", []string{"gateway", "schemas", "internal", "router/vtl"}},
 
 	// Examples are outsiders: they know the gateway by its subjects and addresses alone.
 	{"examples", []string{"examples"}},

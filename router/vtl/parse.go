@@ -144,8 +144,9 @@ func (p *parser) block() (list block, stopped string) {
 	return out.list, ""
 }
 
-// lone takes the size bytes of a $ or # that begin nothing for text: the character itself, unless a #set or another
-// directive follows, which swallows it. At the very end it is an error (§3.1).
+// lone takes a $ or # that begins nothing for text, with what belongs to it: size bytes. What follows may swallow it: a
+// #set, the directives of the grammar itself, a backslash. Before another directive it makes that one unknown. At the
+// very end it is an error (§3.1).
 func (p *parser) lone(size int, out *nodes) {
 	start := p.at
 	p.at += size
@@ -155,10 +156,28 @@ func (p *parser) lone(size int, out *nodes) {
 	here := p.at
 	swallowed := p.setDirective()
 	p.at = here
-	if _, word := p.directive(); swallowed || p.peek(0) == '#' && word > 0 {
-		return
+	name, word := p.directive()
+	switch rest := p.text[here:]; {
+	case swallowed, strings.HasPrefix(rest, "#*"):
+	case rest[0] == '\\':
+		slashes := len(rest) - len(strings.TrimLeft(rest, `\`))
+		if strings.HasPrefix(rest[slashes:], "$") { // they escape nothing here
+			p.at += slashes
+			out.text(p.text[start:p.at])
+		}
+	case rest[0] == '#' && word > 0:
+		switch name {
+		case "if", "elseif", "else", "end":
+		default:
+			p.at += word
+			p.optionalArguments(start, "")
+			out.text(p.text[start:p.at])
+		}
+	case rest[0] == '$' && size > 1 && startsName(afterDollar(rest)):
+		out.text(p.text[start:here])
+	default:
+		out.text(p.text[start : start+1])
 	}
-	out.text(p.text[start : start+1])
 }
 
 // backslashes parses a run of them: half of those before a reference or a directive stay (§3.7).

@@ -24,7 +24,7 @@ func (p *parser) dollar(slashes string, out *nodes) {
 		p.at += size
 	case first == '[' && slashes != "":
 		p.fail(start, "a backslash before $[", "only references and directives can be escaped")
-	case first == '[', first == '.' && !quiet:
+	case first == '[', first == '{', first == '}', first == '.' && !quiet:
 		out.text(p.text[start : start+size+1])
 		p.at += size + 1
 		return
@@ -37,9 +37,23 @@ func (p *parser) dollar(slashes string, out *nodes) {
 	n.plain = !quiet && !braced
 	n.prefix = slashes[:len(slashes)/2]
 	n.escaped = len(slashes)%2 == 1
-	if !braced {
-		p.behindReference(out)
+	if braced {
+		return
 	}
+	p.behindReference(out)
+	if endsInProperty(n.links) && p.accept("##") { // no comment begins there
+		out.text("##")
+	}
+}
+
+// endsInProperty reports whether the last name of a chain is a property, indices behind it or not.
+func endsInProperty(links []link) bool {
+	for i := len(links) - 1; i >= 0; i-- {
+		if links[i].name != "" {
+			return !links[i].call
+		}
+	}
+	return false
 }
 
 // reference parses a reference behind its dollar, which stands at start, and adds it to out.
@@ -75,13 +89,13 @@ func (p *parser) variable() string {
 // loses its name and brace, and letters behind a ) or ] take along what looks like a chain. Velocity's grammar takes
 // both for references without a dollar.
 func (p *parser) behindReference(out *nodes) {
+	start := p.at
 	switch c := p.peek(0); {
 	case c == '}':
 		p.at++
 		out.text("}")
-	case c == '{' && startsName(p.peek(1)):
-		start := p.at
-		p.at++
+	case c == '{' && startsName(afterDollar(p.text[p.at+1:])):
+		p.at += strings.IndexFunc(p.text[p.at:], func(r rune) bool { return r < 0x80 && startsName(byte(r)) })
 		p.variable()
 		p.links()
 		if p.peek(0) != '}' {
@@ -97,6 +111,15 @@ func (p *parser) behindReference(out *nodes) {
 		p.links()
 		p.behindReference(out)
 	}
+}
+
+// afterDollar is the first byte of s behind a dollar, if there is one.
+func afterDollar(s string) byte {
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "$"), "!")
+	if s == "" {
+		return 0
+	}
+	return s[0]
 }
 
 // links parses the chain behind a name (§3.5, §3.6).

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 
@@ -57,8 +58,11 @@ func (l localConnections) push(k *socket, p gateway.Push) error {
 		return gateway.Errorf(gateway.CodeTooLarge, "the message is longer than %d bytes", limits.MaxMessageBytes)
 	}
 	op := ws.OpText
-	if p.Binary {
+	switch {
+	case p.Binary:
 		op = ws.OpBinary
+	case !utf8.Valid(p.Body): // a client must end the connection over such a frame (RFC 6455 §8.1)
+		return gateway.Errorf(gateway.CodeBadRequest, "the message is not UTF-8 text; ask for a binary frame")
 	}
 	return k.push(op, p.Body, limits)
 }

@@ -139,7 +139,7 @@ func (c connectionsSend) Run(ctx context.Context, std streams) error {
 type connectionsClose struct {
 	reachFlags
 	idArgument
-	Code   int    `default:"1000" help:"Close code: 1000, or 3000 to 4999 (${default})."`
+	Code   int    `default:"1000" help:"Close code, such as 1000 or 3000 to 4999 (${default})."`
 	Reason string `help:"Close reason, at most 123 bytes."`
 }
 

@@ -225,3 +225,27 @@ func (c *lineCollector) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// A flag beats a variable, and a variable beats the file.
+func TestConfigurationOrder(t *testing.T) {
+	file := write(t, "config.yaml", "admin: http://127.0.0.1:2\n")
+	for _, test := range []struct {
+		name, variable string
+		args           []string
+		reached        string
+	}{
+		{"the file alone", "", nil, "127.0.0.1:2"},
+		{"a variable beside it", "http://127.0.0.1:3", nil, "127.0.0.1:3"},
+		{"a flag beside both", "http://127.0.0.1:3", []string{"--admin", "http://127.0.0.1:4"}, "127.0.0.1:4"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.variable != "" {
+				t.Setenv("SALLYPORT_ADMIN", test.variable)
+			}
+			_, _, errs := call(t, "", append([]string{"connections", "ls", "--config", file}, test.args...)...)
+			if !strings.Contains(errs, "nothing listens at http://"+test.reached) {
+				t.Errorf("said %q", errs)
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -118,4 +119,21 @@ func TestQueueKeepsOrder(t *testing.T) {
 		c.wantText(s)
 	}
 	waitFor(t, "empty queue", func() bool { return w.hub.get(c.id).queuedBytes() == 0 })
+}
+
+// Text that is not UTF-8 is refused: the client would have to end its connection over it (RFC 6455 §8.1).
+func TestPushOfTextThatIsNotUTF8(t *testing.T) {
+	w := newWorld(t, chatAPI())
+	c := w.connect()
+	ctx := t.Context()
+	bad := []byte{'a', 0xff}
+	if err := w.Connections().Post(ctx, c.ref(), gateway.Push{Body: bad}); gateway.ErrorCode(err) != gateway.CodeBadRequest {
+		t.Errorf("pushed as text: %v", err)
+	}
+	if err := w.Connections().Post(ctx, c.ref(), gateway.Push{Body: bad, Binary: true}); err != nil {
+		t.Errorf("pushed as binary: %v", err)
+	}
+	if h, got := c.read(); h.OpCode != ws.OpBinary || !bytes.Equal(got, bad) {
+		t.Errorf("the client received %v %q", h.OpCode, got)
+	}
 }

@@ -11,6 +11,9 @@ type Fault struct {
 	Problem string
 	// Hint says what would be right; it may be empty.
 	Hint string
+	// Excerpt shows the place within a text of several lines, such as a template: its line and, on a second one, a caret.
+	// Empty where Path says enough.
+	Excerpt string
 }
 
 // At returns the place as a dotted path, for messages without a file.

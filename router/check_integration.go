@@ -44,7 +44,8 @@ func (c *check) checkIntegration(where place, i *gateway.Integration) {
 // below adds faults whose paths begin at where.
 func (c *check) below(where place, faults []gateway.Fault) {
 	for _, f := range faults {
-		c.fault(where.under(f.Path...), f.Problem, f.Hint)
+		f.Path = where.under(f.Path...)
+		c.faults = append(c.faults, f)
 	}
 }
 

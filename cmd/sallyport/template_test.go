@@ -69,7 +69,7 @@ func TestTemplateFaults(t *testing.T) {
 		err                   []string
 	}{
 		{"parse", "{\n  \"a\": $a,\n#set($x = $a-$b)\n}", event, exitFailed, []string{"t.vtl:3:14: ", "blanks around it", "\n#set($x = $a-$b)\n             ^\n"}},
-		{"runtime", "x\n\t#set($l = [])$l[3]", event, exitFailed, []string{"t.vtl:2:15: ", "index 3", "\n\t#set($l = [])$l[3]\n\t             ^\n"}},
+		{"runtime", "x\n\t#set($l = [])$l[3]", event, exitFailed, []string{"t.vtl:2:15: ", "index 3", "\n #set($l = [])$l[3]\n              ^\n"}},
 		{"no sample", "x", write(t, "bad.json", "[1"), exitFailed, []string{"bad.json is no sample event"}},
 		{"a member of the wrong kind", "x", write(t, "kind.json", `{"context":"x"}`), exitFailed, []string{"context is no object"}},
 		{"no such event", "x", "nowhere.json", exitUsage, []string{"nowhere.json: there is no such file"}},
@@ -86,5 +86,34 @@ func TestTemplateFaults(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A template within a definition is shown at its own line too.
+func TestValidateShowsTemplateFaults(t *testing.T) {
+	faulty := write(t, "faulty.yaml", `name: x
+protocolType: HTTP
+routes:
+  GET /:
+    integration:
+      type: MOCK
+      requestTemplates: {application/json: '{"statusCode":200}'}
+      responses:
+        default:
+          responseTemplates:
+            text/plain: |
+              {
+                #set($x = $a-$b)
+              }
+`)
+	code, out, _ := call(t, "", "validate", faulty)
+	want := "faulty.yaml:11:13: routes.GET /.integration.responses.default.responseTemplates.text/plain: line 2, column 16 of the template: "
+	if code != exitFailed || !strings.Contains(out, want) || !strings.HasSuffix(out, "\n      #set($x = $a-$b)\n                   ^\n") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	code, out, _ = call(t, "", "validate", "--json", faulty)
+	var fault struct{ Excerpt string }
+	if err := json.Unmarshal([]byte(out), &fault); code != exitFailed || err != nil || fault.Excerpt != "  #set($x = $a-$b)\n               ^" {
+		t.Errorf("exit %d, %v: %s", code, err, out)
 	}
 }

@@ -20,7 +20,7 @@ func (validateCommand) Help() string {
     sallyport validate examples/chat/*.yaml
 
 Prints "file:line:column: what is wrong (what would be right)" for each fault of each file, and exits
-with 1 when there is one.`
+with 1 when there is one. A fault within a template is shown with the template's line and a caret.`
 }
 
 // Run checks the files.
@@ -41,7 +41,8 @@ func (c validateCommand) Run(std streams) error {
 				Column  int    `json:"column"`
 				Message string `json:"message"`
 				Hint    string `json:"hint,omitempty"`
-			}{p.File, p.Line, p.Column, p.Message, p.Hint})
+				Excerpt string `json:"excerpt,omitempty"`
+			}{p.File, p.Line, p.Column, p.Message, p.Hint, p.Excerpt})
 		} else {
 			_, err = fmt.Fprintln(std.out, p.Error())
 		}

@@ -1,18 +1,15 @@
 package mock
 
 import (
-	"bytes"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
-	"mime"
-	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router/vtl/javaregex"
 )
 
 const (
@@ -35,19 +32,53 @@ const (
 // maxPattern bounds a response's pattern before it is compiled; a status code has three digits.
 const maxPattern = 256
 
-// compile decides the answer of in, or says everything that is wrong with it.
-func compile(in *gateway.Integration) (*answer, []gateway.Fault) {
-	code, faults := statusCode(in.RequestTemplates)
-	responses, wrong := parseResponses(in.Responses)
-	faults = append(faults, wrong...)
-	if len(faults) > 0 {
+// What is wrong with the output of a request template.
+var (
+	errNoObject = errors.New("the template is no JSON object")
+	errNoStatus = errors.New("the template has no statusCode")
+	errStatus   = errors.New("statusCode is no whole number from 100 to 599")
+)
+
+// compile prepares the answer of in, or says everything that is wrong with it. Where the templates have no variables the
+// answer is decided here, once.
+func compile(in *gateway.Integration, maxReply int) (gateway.Invoker, []gateway.Fault) {
+	request, key, faults := parseTemplates(in.RequestTemplates, keyRequestTemplates)
+	if len(in.RequestTemplates) == 0 {
+		faults = append(faults, gateway.Fault{
+			Path:    []string{keyRequestTemplates},
+			Problem: "a MOCK needs a request template",
+			Hint:    `application/json: '{"statusCode": 200}'`,
+		})
+	}
+	m := &mapped{request: request, maxReply: maxReply}
+	code, fixed := 0, false
+	if request != nil {
+		var text string
+		if text, fixed = request.Static(); fixed {
+			var err error
+			if code, err = readStatus([]byte(text)); err != nil {
+				faults = append(faults, gateway.Fault{Path: []string{keyRequestTemplates, key}, Problem: err.Error(), Hint: `{"statusCode": 200}`})
+			}
+		}
+	}
+	var wrong []gateway.Fault
+	m.responses, m.answers, wrong = parseResponses(in.Responses)
+	if faults = append(faults, wrong...); len(faults) > 0 {
 		return nil, faults
 	}
+	if !fixed {
+		return m, nil
+	}
+	return m.decide(code)
+}
+
+// decide prepares the answer to a status code that no event changes.
+func (m *mapped) decide(code int) (gateway.Invoker, []gateway.Fault) {
 	a := &answer{status: code}
-	if len(in.Responses) == 0 { // more lenient than Amazon: the status alone is the answer
+	if len(m.answers) == 0 { // more lenient than Amazon: the status alone is the answer
 		return a, inRange(a.status, keyRequestTemplates)
 	}
-	key, ok := responses.choose(code)
+	key, ok := m.responses.choose(code)
 	if !ok {
 		return nil, []gateway.Fault{{
 			Path:    []string{keyResponses},
@@ -55,53 +86,22 @@ func compile(in *gateway.Integration) (*answer, []gateway.Fault) {
 			Hint:    `add a response with the key "default"`,
 		}}
 	}
-	chosen := in.Responses[key]
-	if chosen.StatusCode != 0 {
-		a.status = chosen.StatusCode
+	chosen := m.answers[key]
+	if chosen.status != 0 {
+		a.status = chosen.status
 	}
-	if name, found := pick(chosen.ResponseTemplates); found {
-		a.body = slices.Clip([]byte(chosen.ResponseTemplates[name]))
-		a.contentType = name
-		if name == templateDefault {
-			a.contentType = typeJSON
-		}
+	if faults := inRange(a.status, keyResponses, key, keyStatusCode); len(faults) > 0 {
+		return nil, faults
 	}
-	return a, inRange(a.status, keyResponses, key, keyStatusCode)
-}
-
-// statusCode reads the number that the request template renders to.
-func statusCode(templates map[string]string) (int, []gateway.Fault) {
-	faults := checkTemplates(templates, keyRequestTemplates)
-	if len(templates) == 0 {
-		faults = append(faults, gateway.Fault{
-			Path:    []string{keyRequestTemplates},
-			Problem: "a MOCK needs a request template",
-			Hint:    `application/json: '{"statusCode": 200}'`,
-		})
+	if chosen.template == nil {
+		return a, nil
 	}
-	key, found := pick(templates)
-	if len(faults) > 0 || !found {
-		return 0, faults
+	text, fixed := chosen.template.Static()
+	if !fixed {
+		return m, nil
 	}
-	var rendered struct {
-		StatusCode json.RawMessage `json:"statusCode"`
-	}
-	text := bytes.TrimSpace([]byte(templates[key]))
-	fault := gateway.Fault{Path: []string{keyRequestTemplates, key}, Hint: `{"statusCode": 200}`}
-	if len(text) == 0 || text[0] != '{' || json.Unmarshal(text, &rendered) != nil {
-		fault.Problem = "the template is no JSON object"
-		return 0, []gateway.Fault{fault}
-	}
-	if rendered.StatusCode == nil {
-		fault.Problem = "the template has no statusCode"
-		return 0, []gateway.Fault{fault}
-	}
-	code, err := strconv.Atoi(string(rendered.StatusCode))
-	if err != nil || code < http.StatusContinue || code > maxStatus {
-		fault.Problem = "statusCode is no whole number from 100 to 599"
-		return 0, []gateway.Fault{fault}
-	}
-	return code, nil
+	a.body, a.contentType = []byte(text), chosen.contentType
+	return a, nil
 }
 
 func inRange(status int, path ...string) []gateway.Fault {
@@ -125,11 +125,11 @@ type responses struct {
 
 type pattern struct {
 	key    string
-	regexp *regexp.Regexp
+	regexp *javaregex.Regexp
 }
 
-func parseResponses(all map[string]*gateway.IntegrationResponse) (responses, []gateway.Fault) {
-	parsed := responses{exact: map[int]string{}}
+func parseResponses(all map[string]*gateway.IntegrationResponse) (responses, map[string]*response, []gateway.Fault) {
+	parsed, answers := responses{exact: map[int]string{}}, make(map[string]*response, len(all))
 	var faults []gateway.Fault
 	fault := func(problem, hint string, path ...string) {
 		faults = append(faults, gateway.Fault{Path: append([]string{keyResponses}, path...), Problem: problem, Hint: hint})
@@ -140,10 +140,9 @@ func parseResponses(all map[string]*gateway.IntegrationResponse) (responses, []g
 			fault("the response is empty", "statusCode, responseTemplates, or both", key)
 			continue
 		}
-		faults = append(faults, checkTemplates(response.ResponseTemplates, keyResponses, key, keyResponseTemplates)...)
-		if response.StatusCode != 0 {
-			faults = append(faults, inRange(response.StatusCode, keyResponses, key, keyStatusCode)...)
-		}
+		answer, wrong := parseResponse(key, response)
+		faults = append(faults, wrong...)
+		answers[key] = answer
 		if key == responseDefault || key == templateDefault {
 			if parsed.fallback != "" {
 				fault(`"default" and "$default" are the same response`, "keep one of them", key)
@@ -163,15 +162,30 @@ func parseResponses(all map[string]*gateway.IntegrationResponse) (responses, []g
 		}
 		parsed.patterns = append(parsed.patterns, pattern{key, re})
 	}
-	return parsed, faults
+	return parsed, answers, faults
 }
 
-// compilePattern reads a pattern. Like Amazon's it has to take the whole status code.
-func compilePattern(text string) (*regexp.Regexp, bool) {
+func parseResponse(key string, in *gateway.IntegrationResponse) (*response, []gateway.Fault) {
+	out := &response{status: in.StatusCode}
+	template, name, faults := parseTemplates(in.ResponseTemplates, keyResponses, key, keyResponseTemplates)
+	if template != nil {
+		out.template, out.contentType = template, name
+		if name == templateDefault {
+			out.contentType = typeJSON
+		}
+	}
+	if in.StatusCode != 0 {
+		faults = append(faults, inRange(in.StatusCode, keyResponses, key, keyStatusCode)...)
+	}
+	return out, faults
+}
+
+// compilePattern reads a pattern, which is one of Java's.
+func compilePattern(text string) (*javaregex.Regexp, bool) {
 	if text == "" || len(text) > maxPattern {
 		return nil, false
 	}
-	re, err := regexp.Compile(`^(?:` + text + `)$`)
+	re, err := javaregex.Compile(text)
 	return re, err == nil
 }
 
@@ -182,50 +196,10 @@ func (r responses) choose(code int) (string, bool) {
 	}
 	text := strconv.Itoa(code)
 	for _, p := range r.patterns {
-		if p.regexp.MatchString(text) {
+		// Like Amazon's it has to take the whole status code. One that takes too long for three digits takes none.
+		if ok, err := p.regexp.MatchString(text); ok && err == nil {
 			return p.key, true
 		}
 	}
 	return r.fallback, r.fallback != ""
 }
-
-// pick chooses the template in force (contract/websocket-api.md §8.2): application/json, else $default, else the only
-// one.
-func pick(templates map[string]string) (key string, found bool) {
-	for _, key := range []string{typeJSON, templateDefault} {
-		if _, ok := templates[key]; ok {
-			return key, true
-		}
-	}
-	for key := range templates {
-		return key, len(templates) == 1
-	}
-	return "", false
-}
-
-func checkTemplates(templates map[string]string, path ...string) []gateway.Fault {
-	var faults []gateway.Fault
-	fault := func(problem, hint string, key ...string) {
-		faults = append(faults, gateway.Fault{Path: append(slices.Clone(path), key...), Problem: problem, Hint: hint})
-	}
-	for _, key := range slices.Sorted(maps.Keys(templates)) {
-		if _, _, err := mime.ParseMediaType(key); key != templateDefault && (err != nil || !strings.Contains(key, "/")) {
-			fault("the key is no media type", `application/json or "$default"`, key)
-		}
-		if found := variable(templates[key]); found != "" {
-			fault("templates with variables are not supported: "+found, "a fixed text", key)
-		}
-	}
-	if _, found := pick(templates); len(templates) > 0 && !found {
-		fault("it is open which of the templates is meant", `add one for application/json or "$default"`)
-	}
-	return faults
-}
-
-// dynamic is what a template engine would not copy (contract/mapping-templates.md): a reference such as $x, $!x or
-// ${x}, a directive, a comment, an unparsed block. A price such as $5 and a colour such as #fff are plain text.
-var dynamic = regexp.MustCompile(`\$!?\{?[A-Za-z_][\w.]*|` +
-	`#\{?(?:set|if|elseif|else|end|foreach|break|stop|evaluate|define|macro|include|parse)\b|##|#\*|#\[\[`)
-
-// variable returns the first part of template that is not fixed, or "".
-func variable(template string) string { return dynamic.FindString(template) }

@@ -18,22 +18,22 @@ func New() Kind { return Kind{} }
 // Type returns MOCK.
 func (Kind) Type() gateway.IntegrationType { return gateway.IntegrationMock }
 
-// Check reports templates that are missing or not fixed, and status codes that no response takes.
+// Check reports templates that are missing or faulty, and status codes that no response takes.
 func (Kind) Check(in *gateway.Integration, _ gateway.Protocol) []gateway.Fault {
-	_, faults := compile(in)
+	_, faults := compile(in, 0)
 	return append(integrations.Unused(in, integrations.FieldRequestTemplates, integrations.FieldResponses), faults...)
 }
 
-// Open decides the answer. It fails only for an integration that has not passed Check.
-func (Kind) Open(in *gateway.Integration, _ integrations.Route) (gateway.Invoker, error) {
-	a, faults := compile(in)
+// Open prepares the answer. It fails only for an integration that has not passed Check.
+func (Kind) Open(in *gateway.Integration, route integrations.Route) (gateway.Invoker, error) {
+	a, faults := compile(in, route.ReplyLimit())
 	if len(faults) > 0 {
 		return nil, &integrations.FaultError{Fault: faults[0]}
 	}
 	return a, nil
 }
 
-// answer is what every event of the route gets.
+// answer is what every event of the route gets where the templates have no variables.
 type answer struct {
 	status      int
 	body        []byte

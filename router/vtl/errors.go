@@ -58,21 +58,16 @@ func (e *Error) Excerpt() string {
 		line, at = line[min(from, len(line)):], at-from
 		line = line[:min(len(line), shownLine)]
 	}
-	var pad strings.Builder
-	for i := range min(max(at, 0), len(line)) {
-		if line[i] == '\t' {
-			pad.WriteByte('\t')
-		} else {
-			pad.WriteByte(' ')
-		}
-	}
-	return strings.Map(printable, string(line)) + "\n" + pad.String() + "^"
+	return strings.Map(printable, string(line)) + "\n" + strings.Repeat(" ", min(max(at, 0), len(line))) + "^"
 }
 
-// printable keeps control characters of a template away from a terminal.
+// printable keeps control characters of a template away from a terminal, and tabs from moving the caret.
 func printable(r rune) rune {
-	if r < ' ' && r != '\t' || r == 0x7F {
-		return '\uFFFD'
+	switch {
+	case r == '\t':
+		return ' '
+	case r < ' ', r >= 0x7F && r < 0xA0, r == 0x2028, r == 0x2029:
+		return utf8.RuneError
 	}
 	return r
 }

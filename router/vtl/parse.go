@@ -216,3 +216,16 @@ func isDirective(name string) bool {
 	}
 	return false
 }
+
+// Static returns the output of a template that has none of a language's parts in it, which is the same for every Input,
+// and whether this is such a template.
+func (t *Template) Static() (string, bool) {
+	switch len(t.body) {
+	case 0:
+		return "", true
+	case 1:
+		s, ok := t.body[0].(text)
+		return string(s), ok && len(s) <= t.options.Limits.resolved().Output
+	}
+	return "", false
+}

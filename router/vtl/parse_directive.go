@@ -123,6 +123,9 @@ func (p *parser) statement(name string, start int, out *nodes) {
 	}
 }
 
+// operatorRule is what whoever meets a missing ) has mostly not known.
+const operatorRule = "operators are + - * / %, comparisons, && || !; a binary minus needs blanks around it"
+
 // conditional parses #if behind its word (§3.11).
 func (p *parser) conditional(start int) node {
 	var n conditional
@@ -136,7 +139,7 @@ func (p *parser) conditional(start int) node {
 			b.condition = p.expression()
 			p.blanks()
 			if !p.accept(")") {
-				p.fail(p.at, ") is missing behind the condition of #"+stopped, "")
+				p.fail(p.at, ") is missing behind the condition of #"+stopped, operatorRule)
 			}
 			p.lineEnd()
 		}
@@ -316,7 +319,7 @@ func (p *parser) set(start int) node {
 	n := &assignment{target: target, at: p.base + start, value: p.expression()}
 	p.blanks()
 	if !p.accept(")") {
-		p.fail(p.at, ") is missing behind the value of #set", "operators are + - * / % and comparisons; a binary minus needs blanks around it")
+		p.fail(p.at, ") is missing behind the value of #set", operatorRule)
 	}
 	p.lineEnd()
 	return n

@@ -1,6 +1,10 @@
 package definition
 
-import "github.com/sallyport/sallyport/gateway"
+import (
+	"strings"
+
+	"github.com/sallyport/sallyport/gateway"
+)
 
 // Document is a loaded file: the API that it describes and where each part of it stands. It is read only once it was
 // returned, and may then be used concurrently.
@@ -49,7 +53,14 @@ func (d *Document) Locate(f gateway.Fault) Problem {
 	if len(f.Path) > 0 {
 		message = dotted(f.Path) + ": " + message
 	}
-	return Problem{File: d.File, Position: here.at, Path: f.Path, Message: message, Hint: withoutControls(f.Hint)}
+	excerpt := strings.Split(f.Excerpt, "\n")
+	for i, line := range excerpt {
+		excerpt[i] = withoutControls(line)
+	}
+	return Problem{
+		File: d.File, Position: here.at, Path: f.Path,
+		Message: message, Hint: withoutControls(f.Hint), Excerpt: strings.Join(excerpt, "\n"),
+	}
 }
 
 // Explain locates faults, in the order of the file. It leaves out those at or below a value that Load has already

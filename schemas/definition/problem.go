@@ -20,9 +20,12 @@ type Problem struct {
 	Path []string
 	// Message says what is wrong, Hint what would be right; Hint may be empty.
 	Message, Hint string
+	// Excerpt is a line of the value at the place and a second one with a caret; it may be empty.
+	Excerpt string
 }
 
-// Error returns "file:line:col: message (hint)", the form in which editors and terminals make places clickable.
+// Error returns "file:line:col: message (hint)", the form in which editors and terminals make places clickable, and the
+// excerpt on lines of its own.
 func (p Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -33,6 +36,9 @@ func (p Problem) Error() string {
 	b.WriteString(p.Message)
 	if p.Hint != "" {
 		b.WriteString(" (" + p.Hint + ")")
+	}
+	for line := range strings.Lines(p.Excerpt) {
+		b.WriteString("\n    " + strings.TrimSuffix(line, "\n"))
 	}
 	return b.String()
 }

@@ -112,9 +112,8 @@ func (p *parser) statement(name string, start int, out *nodes) {
 		p.optionalArguments(start, name)
 		out.add(&unavailable{name: name, at: at})
 	case "literal":
-		from := p.at
 		p.optionalArguments(start, name)
-		from = p.at
+		from := p.at
 		p.body(start, name)
 		inside := p.text[from:p.at]
 		out.text(inside[:strings.LastIndex(inside, "#")])

@@ -235,6 +235,9 @@ func decimals(op Operator, left, right any, m *Meter) (any, error) {
 	case OpSub:
 		return &Decimal{new(big.Int).Sub(a.rescaled(scale), b.rescaled(scale)), scale}, nil
 	case OpMul:
+		if sum := a.Scale + b.Scale; sum > maxScale || sum < -maxScale {
+			return nil, ErrWork
+		}
 		return &Decimal{new(big.Int).Mul(a.Unscaled, b.Unscaled), a.Scale + b.Scale}, nil
 	default:
 		if b.Scale > maxScale || b.Scale < -maxScale {

@@ -175,7 +175,7 @@ func integrationAnnotations() map[string]annotation {
 		"Integration.type": {
 			description: "HTTP_PROXY calls a URL. LAMBDA (alias AWS_PROXY) invokes a function with Amazon's proxy event. " +
 				"NATS leaves the event to whoever subscribes to the route's subject, or sends it to a subject of your own. " +
-				"MOCK answers from fixed templates.",
+				"MOCK answers from templates.",
 		},
 		"Integration.uri": {
 			description: "Where HTTP_PROXY and LAMBDA find the backend. It may hold {param} of the route's path and " +

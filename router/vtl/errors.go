@@ -102,8 +102,15 @@ func (f *fault) Error() string { return f.problem }
 
 // located gives err its place, unless it has one or only steers the control flow.
 func (r *run) located(err error, at int) error {
-	var placed *Error
-	if err == nil || errors.As(err, &placed) || isControl(err) {
+	if err == nil {
+		return nil
+	}
+	return r.placed(err, at)
+}
+
+func (r *run) placed(err error, at int) error {
+	var known *Error
+	if errors.As(err, &known) || isControl(err) {
 		return err
 	}
 	kind, problem, rule := KindRuntime, err.Error(), ""

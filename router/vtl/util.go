@@ -116,7 +116,7 @@ func urlEncode(s string) string {
 	return b.String()
 }
 
-// unescapeUnits replaces \uXXXX, which Velocity does in double-quoted strings. ok is false where no four hexadecimal
+// unescapeUnits replaces a \u escape, which Velocity does in double-quoted strings. ok is false where no four hexadecimal
 // digits follow.
 func unescapeUnits(s string) (out string, ok bool) {
 	if !strings.Contains(s, `\u`) {

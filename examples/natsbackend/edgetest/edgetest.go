@@ -49,11 +49,18 @@ func StartWith(t testing.TB, o *server.Options) *Edge {
 	if !s.ReadyForConnections(patience) {
 		t.Fatal("NATS did not start")
 	}
-	nc, err := nats.Connect(s.ClientURL())
+	done := make(chan struct{})
+	nc, err := nats.Connect(s.ClientURL(), nats.ClosedHandler(func(*nats.Conn) { close(done) }))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(nc.Close)
+	// Close would leave a push half answered behind, to be reported to a test that is over: drain, and wait for it.
+	t.Cleanup(func() {
+		if err := nc.Drain(); err != nil {
+			nc.Close()
+		}
+		<-done
+	})
 	e := &Edge{t: t, server: s, nc: nc, pushes: map[string]chan string{}, closed: map[string]bool{}}
 	if _, err := nc.Subscribe("sallyport.*.*.@connections.*", e.push); err != nil {
 		t.Fatal(err)

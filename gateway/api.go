@@ -1,6 +1,9 @@
 package gateway
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Protocol is the kind of an API, fixed for its life.
 type Protocol string
@@ -27,10 +30,21 @@ type API struct {
 	// further frame meanwhile. 0 means DefaultMaxInFlight; 1 keeps strict order.
 	MaxInFlight int `json:"maxInFlight,omitempty"`
 	// AllowOrigins lists the Origin values whose WebSocket handshakes are taken; empty means any.
-	AllowOrigins []string                `json:"allowOrigins,omitempty"`
-	Integrations map[string]*Integration `json:"integrations,omitempty"`
-	Routes       map[RouteKey]*Route     `json:"routes"`
-	Stages       map[StageName]*Stage    `json:"stages,omitempty"`
+	AllowOrigins []string `json:"allowOrigins,omitempty"`
+	// APIKeySelectionExpression says where a $connect request has its API key; empty means APIKeyHeaderExpression
+	// (contract/websocket-api.md §3).
+	APIKeySelectionExpression string `json:"apiKeySelectionExpression,omitempty"`
+	// APIKeys are the keys that routes with apiKeyRequired take.
+	APIKeys []*APIKey `json:"apiKeys,omitempty"`
+	// PostDuringConnect says what a callback to a connection gets whose $connect is still under way; empty means gone.
+	PostDuringConnect PostDuringConnect `json:"postDuringConnect,omitempty"`
+	// KeepHandshake lists the parts of the handshake that later events of the connection carry too.
+	KeepHandshake []HandshakePart                `json:"keepHandshake,omitempty"`
+	Authorizers   map[string]*AuthorizerSettings `json:"authorizers,omitempty"`
+	Models        map[string]*Model              `json:"models,omitempty"`
+	Integrations  map[string]*Integration        `json:"integrations,omitempty"`
+	Routes        map[RouteKey]*Route            `json:"routes"`
+	Stages        map[StageName]*Stage           `json:"stages,omitempty"`
 }
 
 const (
@@ -46,8 +60,28 @@ type Route struct {
 	Integration *IntegrationRef `json:"integration,omitempty"`
 	// RouteResponse makes a WebSocket route two-way: the integration's result becomes a frame
 	// (contract/websocket-api.md §7.7).
-	RouteResponse bool   `json:"routeResponse,omitempty"`
-	OperationName string `json:"operationName,omitempty"`
+	RouteResponse bool `json:"routeResponse,omitempty"`
+	// Authorizer is the name of one of the API's authorizers, AuthorizerIAM or AuthorizerNone (also meant by ""). On a
+	// WebSocket API $connect alone has one (contract/websocket-api.md §10).
+	Authorizer string `json:"authorizer,omitempty"`
+	// AuthorizationScopes are the scopes of which the client's identity needs one. On a message route they are those of
+	// its $connect.
+	AuthorizationScopes []string `json:"authorizationScopes,omitempty"`
+	// APIKeyRequired asks for one of the API's keys at $connect.
+	APIKeyRequired bool `json:"apiKeyRequired,omitempty"`
+	// ModelSelectionExpression picks the key into RequestModels; where it is empty and there are models it means $default
+	// (contract/websocket-api.md §8.3).
+	ModelSelectionExpression string            `json:"modelSelectionExpression,omitempty"`
+	RequestModels            map[string]string `json:"requestModels,omitempty"`
+	// RequestParameters declares parameters of the $connect request, such as route.request.querystring.token.
+	RequestParameters map[string]*RequestParameter `json:"requestParameters,omitempty"`
+	Throttle          *Throttle                    `json:"throttle,omitempty"`
+	OperationName     string                       `json:"operationName,omitempty"`
+}
+
+// RequestParameter says of a parameter whether a request without it is refused.
+type RequestParameter struct {
+	Required bool `json:"required,omitempty"`
 }
 
 // IntegrationRef is an integration in place, or the name of one of the API's shared ones. Exactly one is set. In a
@@ -61,7 +95,56 @@ type IntegrationRef struct {
 type Stage struct {
 	Description string            `json:"description,omitempty"`
 	Variables   map[string]string `json:"variables,omitempty"`
+	// Throttle bounds all events of the stage together, RouteSettings those of a route.
+	Throttle      *Throttle                   `json:"throttle,omitempty"`
+	RouteSettings map[RouteKey]*RouteSettings `json:"routeSettings,omitempty"`
+	AccessLog     *AccessLogSettings          `json:"accessLog,omitempty"`
 }
+
+// RouteSettings is what a stage says of one route.
+type RouteSettings struct {
+	Throttle *Throttle `json:"throttle,omitempty"`
+}
+
+// Throttle is a token bucket: RateLimit events a second, BurstLimit at once (contract/websocket-api.md §11). Each edge
+// has buckets of its own.
+type Throttle struct {
+	RateLimit  float64 `json:"rateLimit"`
+	BurstLimit int     `json:"burstLimit"`
+}
+
+// AccessLogSettings is where a stage writes a line for each event, and how (contract/websocket-api.md §12).
+type AccessLogSettings struct {
+	// Format is a text with $context variables, or one of the names json and clf; empty means json.
+	Format string `json:"format,omitempty"`
+	// Destination is stdout, stderr or the path of a file; empty means stdout.
+	Destination string `json:"destination,omitempty"`
+}
+
+// Model is a named JSON Schema (contract/websocket-api.md §8.3).
+type Model struct {
+	// Schema is the JSON Schema, draft 4 unless it says otherwise.
+	Schema      json.RawMessage `json:"schema"`
+	ContentType string          `json:"contentType,omitempty"`
+}
+
+// PostDuringConnect is the policy for callbacks to connections whose $connect is under way.
+type PostDuringConnect string
+
+// The policies: Amazon's, 410, and to hold the message until the connection opens.
+const (
+	PostGone PostDuringConnect = "gone"
+	PostHold PostDuringConnect = "hold"
+)
+
+// HandshakePart names a part of the handshake.
+type HandshakePart string
+
+// The parts that KeepHandshake can name.
+const (
+	HandshakeHeaders HandshakePart = "headers"
+	HandshakeQuery   HandshakePart = "query"
+)
 
 // Deployment is a frozen API on one stage: what router.Compile turns into a Program.
 type Deployment struct {

@@ -20,6 +20,18 @@ type Connection struct {
 	UserAgent string `json:"userAgent,omitempty"`
 	// Authorizer is the JSON object that the authorizer left, or nil.
 	Authorizer json.RawMessage `json:"authorizer,omitempty"`
+	// Caller is who the client turned out to be.
+	Caller Caller `json:"caller,omitzero"`
+	// Handshake is what the API keeps of the handshake for later events, or nil.
+	Handshake *Handshake `json:"handshake,omitempty"`
+}
+
+// Handshake is what an API with keepHandshake keeps.
+type Handshake struct {
+	// Header is nil unless headers are kept.
+	Header Header `json:"header,omitempty"`
+	// Query is without '?', and empty unless it is kept.
+	Query string `json:"query,omitempty"`
 }
 
 // ConnectionStatus is a live connection as its owner sees it now.

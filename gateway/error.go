@@ -29,6 +29,12 @@ const (
 	CodeUnavailable Code = "unavailable"
 	// CodeIntegration: the backend failed, or answered with something that is no valid result.
 	CodeIntegration Code = "integration_failed"
+	// CodeUnauthorized: the client did not show who it is.
+	CodeUnauthorized Code = "unauthorized"
+	// CodeThrottled: more events than a throttle lets pass.
+	CodeThrottled Code = "throttled"
+	// CodeUnsupportedMedia: no request template takes the message and it may not pass without (contract/websocket-api.md §8.2).
+	CodeUnsupportedMedia Code = "unsupported_media"
 	// CodeInternal: our own fault, or an error of no known kind.
 	CodeInternal Code = "internal"
 )
@@ -37,7 +43,7 @@ const (
 func (c Code) Known() bool {
 	switch c {
 	case CodeForbidden, CodeNotFound, CodeBadRequest, CodeTooLarge, CodeGone, CodeSlowClient, CodeTimeout,
-		CodeUnavailable, CodeIntegration, CodeInternal:
+		CodeUnavailable, CodeIntegration, CodeUnauthorized, CodeThrottled, CodeUnsupportedMedia, CodeInternal:
 		return true
 	}
 	return false

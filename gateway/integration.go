@@ -6,6 +6,8 @@ type IntegrationType string
 // The integration types. AWS_PROXY is an alias of LAMBDA in documents; definitions hold LAMBDA.
 const (
 	IntegrationHTTPProxy IntegrationType = "HTTP_PROXY"
+	IntegrationHTTP      IntegrationType = "HTTP"
+	IntegrationAWS       IntegrationType = "AWS"
 	IntegrationLambda    IntegrationType = "LAMBDA"
 	IntegrationNATS      IntegrationType = "NATS"
 	IntegrationMock      IntegrationType = "MOCK"
@@ -30,9 +32,17 @@ type Integration struct {
 	// RequestParameters maps integration.request.{header|querystring|path}.NAME to a source
 	// (contract/websocket-api.md §8.1).
 	RequestParameters map[string]string `json:"requestParameters,omitempty"`
-	// RequestTemplates of a MOCK render the JSON object whose statusCode chooses the response.
+	// RequestTemplates render the request of an HTTP or AWS integration, by the key that TemplateSelectionExpression picks;
+	// of a MOCK, the JSON object whose statusCode chooses the response (contract/websocket-api.md §7.5, §8.2).
 	RequestTemplates map[string]string `json:"requestTemplates,omitempty"`
-	// Responses of a MOCK by key: "default", "$default", or a pattern over the status code, with or without slashes.
+	// TemplateSelectionExpression picks a key of RequestTemplates; empty means application/json, then $default.
+	TemplateSelectionExpression string `json:"templateSelectionExpression,omitempty"`
+	// PassthroughBehavior says what a message gets that no template takes; empty means WHEN_NO_MATCH.
+	PassthroughBehavior PassthroughBehavior `json:"passthroughBehavior,omitempty"`
+	// ContentHandling converts the message before the call (contract/websocket-api.md §7.8).
+	ContentHandling ContentHandling `json:"contentHandling,omitempty"`
+	// Responses of HTTP, AWS and MOCK by key: "default", "$default", or a pattern, with or without slashes, over the status
+	// code; of AWS over the error message (contract/websocket-api.md §7.6).
 	Responses       map[string]*IntegrationResponse `json:"responses,omitempty"`
 	TimeoutInMillis int                             `json:"timeoutInMillis,omitempty"`
 }
@@ -41,7 +51,30 @@ type Integration struct {
 type IntegrationResponse struct {
 	StatusCode        int               `json:"statusCode,omitempty"`
 	ResponseTemplates map[string]string `json:"responseTemplates,omitempty"`
+	// TemplateSelectionExpression picks a key of ResponseTemplates.
+	TemplateSelectionExpression string `json:"templateSelectionExpression,omitempty"`
+	// ContentHandling converts the backend's bytes (contract/websocket-api.md §7.8).
+	ContentHandling ContentHandling `json:"contentHandling,omitempty"`
 }
+
+// PassthroughBehavior is what happens to a message that no request template takes (contract/websocket-api.md §8.2).
+type PassthroughBehavior string
+
+// The behaviours.
+const (
+	PassthroughNoMatch     PassthroughBehavior = "WHEN_NO_MATCH"
+	PassthroughNoTemplates PassthroughBehavior = "WHEN_NO_TEMPLATES"
+	PassthroughNever       PassthroughBehavior = "NEVER"
+)
+
+// ContentHandling is a conversion between base64 text and bytes.
+type ContentHandling string
+
+// The conversions; empty means none.
+const (
+	ConvertToBinary ContentHandling = "CONVERT_TO_BINARY"
+	ConvertToText   ContentHandling = "CONVERT_TO_TEXT"
+)
 
 // The bounds of timeoutInMillis. Amazon's upper ones (contract/websocket-api.md §7.1, contract/http-api.md §1.10) are
 // also the defaults; the default profile goes up to MaxExtendedMillis, as REST streaming does

@@ -31,8 +31,16 @@ func typeNotes() map[string]typeNote {
 		"IntegrationRef": {"Integration or name", "The backend: the name of one under integrations, or an integration " +
 			"in place."},
 		"Integration":         {"Integration", "A backend: which kind, where it is, and how requests and results are mapped."},
-		"IntegrationResponse": {"Integration response", "How a MOCK answers."},
+		"IntegrationResponse": {"Integration response", "How the result of an HTTP, AWS or MOCK integration becomes the answer."},
 		"Stage":               {"Stage", "One address under which the API is served."},
+		"RequestParameter":    {"Request parameter", "A parameter of the $connect request."},
+		"RouteSettings":       {"Route settings", "What a stage says of one route."},
+		"Throttle":            {"Throttle", "A token bucket: events a second, and at once. Each edge has its own."},
+		"AccessLogSettings":   {"Access log", "A line for each event of the stage."},
+		"Model":               {"Model", "A JSON Schema that messages are held to."},
+		"AuthorizerSettings":  {"Authorizer", "Who decides whether a client may connect."},
+		"JWTConfiguration":    {"JWT configuration", "Which tokens a JWT authorizer takes."},
+		"APIKey":              {"API key", "A key that clients send."},
 	}
 }
 
@@ -41,7 +49,7 @@ func bound(n int) *int { return &n }
 // annotations has an entry for each field of each Go struct that a document holds, by type name and key.
 func annotations() map[string]annotation {
 	notes := apiAnnotations()
-	for _, more := range []map[string]annotation{limitAnnotations(), integrationAnnotations()} {
+	for _, more := range []map[string]annotation{limitAnnotations(), integrationAnnotations(), accessAnnotations(), stageAnnotations()} {
 		maps.Copy(notes, more)
 	}
 	for _, figure := range new(gateway.LimitSettings).Figures(gateway.ProtocolWebSocket) { // the same for all without a profile
@@ -207,11 +215,31 @@ func integrationAnnotations() map[string]annotation {
 			examples: []any{map[string]any{"integration.request.header.connectionId": "context.connectionId"}},
 		},
 		"Integration.requestTemplates": {
-			description: "MOCK: by content type, the JSON object whose statusCode picks the response.",
+			description: "By key, what HTTP and AWS send to the backend. MOCK: the JSON object whose statusCode picks the response.",
 			examples:    []any{map[string]any{"application/json": `{"statusCode":200}`}},
 		},
 		"Integration.responses": {
-			description: "MOCK: responses by key: default (or $default), or a pattern over the status code such as /2\\d\\d/.",
+			description: "Responses of HTTP, AWS and MOCK by key: default (or $default), or a pattern over the status code such as " +
+				"/2\\d\\d/; of AWS over the error message.",
+		},
+		"Integration.templateSelectionExpression": {
+			description: "Picks the request template by the message. Default: application/json, then $default.",
+			examples:    []any{"${request.body.type}"},
+		},
+		"Integration.passthroughBehavior": {
+			description: "What a message gets that no request template takes: WHEN_NO_MATCH sends it as it is, WHEN_NO_TEMPLATES " +
+				"does so only where there is no template at all, NEVER refuses it.",
+			standard: string(gateway.PassthroughNoMatch),
+		},
+		"Integration.contentHandling": {
+			description: "CONVERT_TO_BINARY decodes a base64 message before the call; CONVERT_TO_TEXT encodes it.",
+		},
+		"IntegrationResponse.templateSelectionExpression": {
+			description: "Picks the response template. Default: application/json, then $default.",
+			examples:    []any{"${integration.response.statuscode}"},
+		},
+		"IntegrationResponse.contentHandling": {
+			description: "CONVERT_TO_TEXT sends the backend's bytes as base64; CONVERT_TO_BINARY decodes its base64.",
 		},
 		"Integration.timeoutInMillis": {
 			description: "How long the backend may take, from 50 milliseconds up to 15 minutes; under limits: aws up to " +

@@ -99,8 +99,12 @@ func (d *decoder) value(s spot, sh *shape, into reflect.Value) {
 		d.text(s, sh, into)
 	case formInteger:
 		d.integer(s, sh, into)
+	case formNumber:
+		d.number(s, sh, into)
 	case formBoolean:
 		d.boolean(s, sh, into)
+	case formJSON:
+		d.json(s, into)
 	}
 }
 

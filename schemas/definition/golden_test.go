@@ -106,7 +106,7 @@ func TestSchemaRefuses(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		`{"name":"A","protocolType":"HTTP","routes":{},"authorizers":{}}`,
+		`{"name":"A","protocolType":"HTTP","routes":{},"cors":{}}`,
 		`{"name":"A","protocolType":"HTTP","routes":{"GET /":{"integration":{"type":"MOCK","x":1}}}}`,
 		`{"name":"A","protocolType":"HTTP","routes":{"GET /":{"integration":{}}}}`,
 		`{"name":"A","protocolType":"HTTP","routes":{},"limits":"fast"}`,

@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -39,6 +40,20 @@ func (d *decoder) integer(s spot, sh *shape, into reflect.Value) {
 	into.SetInt(n)
 }
 
+// number reads a whole or decimal number.
+func (d *decoder) number(s spot, sh *shape, into reflect.Value) {
+	if s.node.Kind != yaml.ScalarNode || s.node.ShortTag() != "!!int" && s.node.ShortTag() != "!!float" {
+		d.wrongType(s, sh)
+		return
+	}
+	n, err := strconv.ParseFloat(strings.ReplaceAll(s.node.Value, "_", ""), 64)
+	if err != nil || math.IsInf(n, 0) || math.IsNaN(n) {
+		d.reject(s, "the number "+shorten(s.node.Value)+" is out of range", "")
+		return
+	}
+	into.SetFloat(n)
+}
+
 // boolean reads true or false. YAML 1.1's yes and on are text, as they are to every JSON Schema validator.
 func (d *decoder) boolean(s spot, sh *shape, into reflect.Value) {
 	if s.node.Kind != yaml.ScalarNode || s.node.ShortTag() != "!!bool" {
@@ -68,6 +83,8 @@ func (s *shape) wants() string {
 		return "a string"
 	case formInteger:
 		return "an integer"
+	case formNumber:
+		return "a number"
 	case formBoolean:
 		return "true or false"
 	case formList:

@@ -119,6 +119,10 @@ func (w *schemaWriter) schema(s *shape) *schemaNode {
 		return &schemaNode{Type: "string", Enum: s.words}
 	case formInteger:
 		return &schemaNode{Type: "integer"}
+	case formNumber:
+		return &schemaNode{Type: "number"}
+	case formJSON:
+		return &schemaNode{Type: "object"}
 	case formBoolean:
 		return &schemaNode{Type: "boolean"}
 	case formList:

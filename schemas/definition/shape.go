@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -20,6 +21,8 @@ const (
 	formObject // keys are ours
 	// formEither is a piece of text or an object: limits, and a route's integration.
 	formEither
+	formNumber
+	formJSON // anything that JSON can hold, kept as it is: the schema of a model
 )
 
 // shape describes the values of one Go type. The decoder reads by it and the JSON Schema is written from it.
@@ -80,6 +83,8 @@ func shapeOf(t reflect.Type) *shape {
 		t = t.Elem()
 	}
 	switch t {
+	case reflect.TypeFor[json.RawMessage]():
+		return &shape{form: formJSON, typ: t}
 	case reflect.TypeFor[gateway.LimitSettings]():
 		return &shape{
 			form: formEither, typ: t,
@@ -100,6 +105,8 @@ func shapeOf(t reflect.Type) *shape {
 		return &shape{form: formText, typ: t, words: wordsOf(t)}
 	case reflect.Int:
 		return &shape{form: formInteger, typ: t}
+	case reflect.Float64:
+		return &shape{form: formNumber, typ: t}
 	case reflect.Bool:
 		return &shape{form: formBoolean, typ: t}
 	case reflect.Slice:
@@ -150,8 +157,19 @@ func wordsOf(t reflect.Type) []string {
 	case reflect.TypeFor[gateway.IntegrationType]():
 		return []string{
 			string(gateway.IntegrationHTTPProxy), string(gateway.IntegrationLambda), string(gateway.IntegrationNATS),
-			string(gateway.IntegrationMock), string(gateway.IntegrationAWSProxy),
+			string(gateway.IntegrationMock), string(gateway.IntegrationAWSProxy), string(gateway.IntegrationHTTP),
+			string(gateway.IntegrationAWS),
 		}
+	case reflect.TypeFor[gateway.PassthroughBehavior]():
+		return []string{string(gateway.PassthroughNoMatch), string(gateway.PassthroughNoTemplates), string(gateway.PassthroughNever)}
+	case reflect.TypeFor[gateway.ContentHandling]():
+		return []string{string(gateway.ConvertToBinary), string(gateway.ConvertToText)}
+	case reflect.TypeFor[gateway.AuthorizerType]():
+		return []string{string(gateway.AuthorizerRequest), string(gateway.AuthorizerJWT)}
+	case reflect.TypeFor[gateway.PostDuringConnect]():
+		return []string{string(gateway.PostGone), string(gateway.PostHold)}
+	case reflect.TypeFor[gateway.HandshakePart]():
+		return []string{string(gateway.HandshakeHeaders), string(gateway.HandshakeQuery)}
 	}
 	return nil
 }

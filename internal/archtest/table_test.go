@@ -64,7 +64,7 @@ var modules = []module{
 	{path: "github.com/nats-io/nats-server/v2", may: []string{"bus"}},
 
 	{path: "github.com/gobwas/ws", may: []string{"edge"}},
-	{path: "github.com/tidwall/gjson", may: []string{"router", "bus", "edge", "integrations", "schemas"}},
+	{path: "github.com/tidwall/gjson", may: []string{"router", "accesslog", "authorizers", "bus", "edge", "integrations", "schemas"}},
 	{path: "github.com/dlclark/regexp2", may: []string{"router"}}, // Java's regular expressions look back and ahead
 	{path: "go.yaml.in/yaml/v3", may: []string{"schemas/definition", "cmd"}},
 	{path: "github.com/alecthomas/kong", may: []string{"cmd"}},

@@ -1,0 +1,154 @@
+package accesslog
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const sample = `{"apiId":"chat","stage":"dev","connectionId":"L0SM9cOFvHcCIhw=","connectedAt":1700000000000,
+	"identity":{"sourceIp":"192.0.2.1","userAgent":"a \"quoted\"\nagent"},"routeKey":"send","eventType":"MESSAGE",
+	"requestId":"Ti89OF32joEFbiA=","requestTime":"15/Jan/2019:13:09:27 +0000","authorizer":{"principalId":"ann","age":7}}`
+
+// The variables of contract/websocket-api.md §12.
+func TestVariables(t *testing.T) {
+	failed := gateway.Errorf(gateway.CodeTimeout, "the integration did not answer in time").Because(errors.New("secret"))
+	for _, c := range []struct{ format, want string }{
+		{"$context.connectionId", "L0SM9cOFvHcCIhw="},
+		{"$context.identity.sourceIp", "192.0.2.1"},
+		{"$context.identity.userAgent", `a \"quoted\"\u000aagent`},
+		{"$context.authorizer.principalId $context.authorizer.age", "ann 7"},
+		{"$context.connectedAt", "1700000000000"},
+		{"$context.status", "504"},
+		{"$context.integrationLatency $context.integration.latency", "29000 29000"},
+		{"$context.integration.status", "-"},
+		{"$context.error.message", "the integration did not answer in time"},
+		{"$context.error.messageString", `"the integration did not answer in time"`},
+		{"$context.error.responseType", "INTEGRATION_TIMEOUT"},
+		{"$context.error.validationErrorString", "-"},
+		{"$context.waf.status", "-"},
+		{"$context.stage.", "dev."},
+		{"100% $contextual $ $context.stage", "100% $contextual $ dev"},
+	} {
+		f, err := Parse(c.format + " $context.requestId")
+		if err != nil {
+			t.Errorf("%s: %v", c.format, err)
+			continue
+		}
+		got := string(f.Append(nil, &Entry{
+			Context: []byte(sample), Status: 504, Integration: true, Latency: 29 * time.Second, Err: failed,
+		}))
+		if want := c.want + " Ti89OF32joEFbiA=\n"; got != want {
+			t.Errorf("%s: got %q, want %q", c.format, got, want)
+		}
+	}
+}
+
+func TestNamedFormats(t *testing.T) {
+	entry := &Entry{Context: []byte(sample), Status: 200}
+	f, err := Parse("json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var line map[string]string
+	if err := json.Unmarshal(f.Append(nil, entry), &line); err != nil {
+		t.Fatal(err)
+	}
+	if line["routeKey"] != "send" || line["status"] != "200" || line["caller"] != "-" {
+		t.Errorf("got %v", line)
+	}
+	f, err = Parse("clf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `192.0.2.1 - - [15/Jan/2019:13:09:27 +0000] "MESSAGE send L0SM9cOFvHcCIhw=" 200 Ti89OF32joEFbiA=` + "\n"
+	if got := string(f.Append(nil, entry)); got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestFaultyFormats(t *testing.T) {
+	for _, text := range []string{
+		"no variable", "$context.", "$context.requestId\n", strings.Repeat("x", MaxFormatBytes) + "$context.requestId",
+	} {
+		if _, err := Parse(text); err == nil {
+			t.Errorf("%.40q is taken", text)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("$context.requestId $context.a.b-c")
+	f.Add("$context..requestId")
+	f.Fuzz(func(t *testing.T, text string) {
+		format, err := Parse(text)
+		if err != nil {
+			return
+		}
+		line := format.Append(nil, &Entry{Context: []byte(sample)})
+		if bytes.Count(line, []byte("\n")) != 1 {
+			t.Errorf("%q gives %q", text, line)
+		}
+	})
+}
+
+func TestSink(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "access.log")
+	var stdout bytes.Buffer
+	s := NewSink(Config{Stdout: &stdout, Stderr: &stdout})
+	if err := s.Use([]string{Stdout, file}); err != nil {
+		t.Fatal(err)
+	}
+	s.Write(file, []byte("one\n"))
+	s.Write("elsewhere", []byte("lost\n"))
+	if err := s.Use([]string{file}); err != nil { // stdout is closed, the file goes on
+		t.Fatal(err)
+	}
+	s.Write(Stdout, []byte("lost\n"))
+	s.Write(file, []byte("two\n"))
+	if err := s.Use([]string{filepath.Join(file, "impossible")}); err == nil {
+		t.Error("a file below a file was opened")
+	}
+	s.Write(file, []byte("three\n"))
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(file)
+	if err != nil || string(got) != "one\ntwo\nthree\n" {
+		t.Errorf("the file holds %q, %v", got, err)
+	}
+	if stdout.Len() > 0 {
+		t.Errorf("stdout got %q", stdout.String())
+	}
+}
+
+// A destination that takes nothing must not hold up anybody.
+func TestSlowDestination(t *testing.T) {
+	release := make(chan struct{})
+	s := NewSink(Config{Stdout: blocked{release}, Stderr: blocked{release}})
+	if err := s.Use([]string{Stdout}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * queueLines {
+		s.Write(Stdout, []byte("line\n"))
+	}
+	close(release)
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type blocked struct{ release chan struct{} }
+
+func (b blocked) Write(p []byte) (int, error) { <-b.release; return len(p), nil }

@@ -39,6 +39,28 @@ type webSocketContext struct {
 	Authorizer           json.RawMessage      `json:"authorizer,omitempty"`
 }
 
+func newWebSocketContext(kind gateway.EventKind, c *event.Context) webSocketContext {
+	return webSocketContext{
+		RouteKey:             c.RouteKey,
+		MessageID:            c.MessageID,
+		DisconnectStatusCode: c.DisconnectStatusCode,
+		EventType:            event.KindOf(kind),
+		ExtendedRequestID:    c.ExtendedRequestID,
+		RequestTime:          c.RequestTime,
+		MessageDirection:     event.DirectionIn,
+		DisconnectReason:     c.DisconnectReason,
+		Stage:                c.Stage,
+		ConnectedAt:          c.ConnectedAt,
+		RequestTimeEpoch:     c.RequestTimeEpoch,
+		Identity:             c.Identity,
+		RequestID:            c.RequestID,
+		DomainName:           c.DomainName,
+		ConnectionID:         c.ConnectionID,
+		APIID:                c.APIID,
+		Authorizer:           c.Authorizer,
+	}
+}
+
 // encodeWebSocket returns the proxy event of a connect, message or disconnect event. Binary messages have their body in
 // base64, which Amazon's service never sends (DESIGN §3.10).
 func encodeWebSocket(ev *gateway.Event) ([]byte, error) {
@@ -47,25 +69,7 @@ func encodeWebSocket(ev *gateway.Event) ([]byte, error) {
 		return nil, err
 	}
 	out := webSocketEvent{
-		RequestContext: webSocketContext{
-			RouteKey:             c.RouteKey,
-			MessageID:            c.MessageID,
-			DisconnectStatusCode: c.DisconnectStatusCode,
-			EventType:            event.KindOf(ev.Kind),
-			ExtendedRequestID:    c.ExtendedRequestID,
-			RequestTime:          c.RequestTime,
-			MessageDirection:     event.DirectionIn,
-			DisconnectReason:     c.DisconnectReason,
-			Stage:                c.Stage,
-			ConnectedAt:          c.ConnectedAt,
-			RequestTimeEpoch:     c.RequestTimeEpoch,
-			Identity:             c.Identity,
-			RequestID:            c.RequestID,
-			DomainName:           c.DomainName,
-			ConnectionID:         c.ConnectionID,
-			APIID:                c.APIID,
-			Authorizer:           c.Authorizer,
-		},
+		RequestContext: newWebSocketContext(ev.Kind, &c),
 		StageVariables: c.StageVariables,
 	}
 	switch ev.Kind {
@@ -88,8 +92,13 @@ func connectHeaders(h gateway.Header, c *event.Context) (map[string]string, map[
 	list := foldHeader(h)
 	list.drop("connection", "upgrade", "content-length")
 	list.addForwarded(c)
-	single, multi := make(map[string]string, len(list)), make(map[string][]string, len(list))
-	for _, f := range list {
+	return list.maps()
+}
+
+// maps returns the two forms of headers in events: the last value of each name, and all of them.
+func (l headerList) maps() (map[string]string, map[string][]string) {
+	single, multi := make(map[string]string, len(l)), make(map[string][]string, len(l))
+	for _, f := range l {
 		single[f.name] = f.values[len(f.values)-1]
 		multi[f.name] = f.values
 	}

@@ -21,7 +21,7 @@ var imports = []row{
 	{"bus", []string{"gateway", "schemas"}},
 	{"connstore", []string{"gateway", "connstore"}},
 	{"accesskeys", []string{"gateway", "bus", "accesskeys"}},
-	{"authorizers", []string{"gateway", "schemas", "bus", "authorizers", "router/mapping"}},
+	{"authorizers", []string{"gateway", "schemas", "bus", "authorizers", "accesskeys", "router/mapping"}},
 	{"accesslog", []string{"gateway", "schemas"}},
 	{"throttle", []string{"gateway"}},
 

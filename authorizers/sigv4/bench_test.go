@@ -1,0 +1,28 @@
+package sigv4
+
+import "testing"
+
+// maxVerifyAllocs guards the price of a callback: five HMACs, two hashes, the canonical request and its parts.
+const maxVerifyAllocs = 70
+
+func BenchmarkVerify(b *testing.B) {
+	v, r := newVerifier(b, nil), push()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := v.Verify(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestVerifyAllocations(t *testing.T) {
+	v, r := newVerifier(t, nil), push()
+	got := testing.AllocsPerRun(100, func() {
+		if _, err := v.Verify(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got > maxVerifyAllocs {
+		t.Errorf("%v allocations, at most %d", got, maxVerifyAllocs)
+	}
+}

@@ -1,0 +1,59 @@
+package sigv4
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+func TestCleanPath(t *testing.T) {
+	for path, want := range map[string]string{
+		"": "/", "/": "/", "//": "/", "/a": "/a", "/a/": "/a/", "a": "/a", "/prod//@connections/x": "/prod/@connections/x",
+		"//a///b//": "/a/b/", "/a/./b": "/a/b", "/a/../b": "/b", "/../../b": "/b", "/a/..": "/", "/a/.hidden": "/a/.hidden",
+		"/a/%2E%2E/b": "/a/%2E%2E/b", "/a%2Fb": "/a%2Fb",
+	} {
+		if got := cleanPath(path); got != want {
+			t.Errorf("%q: got %q, want %q", path, got, want)
+		}
+	}
+}
+
+// TestCanonicalPath: the bytes of the wire, encoded once more (contract/control-plane.md §3.3, §3.4).
+func TestCanonicalPath(t *testing.T) {
+	for path, want := range map[string]string{
+		"/prod/@connections/w=": "/prod/%40connections/w%3D", "/prod/%40connections/w%3D": "/prod/%2540connections/w%253D",
+		"/$default/x": "/%24default/x", "/a+b c": "/a%2Bb%20c", "/~-._": "/~-._", "/ü": "/%C3%BC",
+	} {
+		var b strings.Builder
+		writeEscaped(&b, cleanPath(path), "/")
+		if b.String() != want {
+			t.Errorf("%q: got %q, want %q", path, b.String(), want)
+		}
+	}
+}
+
+func TestCanonicalQuery(t *testing.T) {
+	for query, want := range map[string]string{
+		"": "", "mode=import": "mode=import", "flag": "flag=", "b=2&a=1&b=1": "a=1&b=1&b=2", "a=x+y": "a=x%2By", "a=%7e%2F": "a=~%2F",
+		"&&a=1&": "a=1", "a==": "a=%3D", "a=%zz&b=%4": "a=%25zz&b=%254", "X-Amz-Signature=1&a=": "X-Amz-Signature=1&a=",
+		"a=1&A=2": "A=2&a=1", "%61=1": "a=1",
+	} {
+		var b strings.Builder
+		writeQuery(&b, query, false)
+		if b.String() != want {
+			t.Errorf("%q: got %q, want %q", query, b.String(), want)
+		}
+	}
+}
+
+func TestCanonicalHeaders(t *testing.T) {
+	h := gateway.Header{"X-One": {"  a   b "}, "X-Two": {"1", " 2"}, "x-three": {"b"}, "X-Three": {"a"}, "X-Tab": {"\ta\tb"}}
+	for name, want := range map[string]string{"x-one": "a b", "x-two": "1,2", "x-three": "a,b", "x-tab": "a\tb", "x-none": ""} {
+		var b strings.Builder
+		writeValues(&b, h, name)
+		if b.String() != want {
+			t.Errorf("%s: got %q, want %q", name, b.String(), want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sallyport/sallyport/authorizers/sigv4"
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
@@ -26,6 +27,8 @@ type callbacksConfig struct {
 	// away (503), DESIGN §3.4.
 	Lease  func(context.Context, gateway.EdgeID) (bool, error)
 	Policy CallbackPolicy
+	// Verifier is there exactly if Policy is CallbacksSigned.
+	Verifier *sigv4.Verifier
 
 	// Observe is told, while Observing says so, of the callbacks that reached no owner; the owner tells of the others.
 	// nil means nobody looks; a nil Observing means always.
@@ -64,6 +67,10 @@ const (
 	headerCloseReason = "Sallyport-Close-Reason"
 
 	opcodeBinary = "binary"
+
+	// The parameters that do the same for DELETE; unlike headers they are always part of a signature.
+	queryCloseCode   = "code"
+	queryCloseReason = "reason"
 )
 
 // callbacks serves the @connections API over HTTP (contract/websocket-api.md §9). It is safe for concurrent use.
@@ -117,21 +124,41 @@ func (h *callbacks) begin(r *http.Request) *callbackExchange {
 	return x
 }
 
-// serve is the way of a callback: policy → address → owner.
+// serve is the way of a callback: policy → signature → address → permission → owner. What the address is worth is told to
+// nobody before the signature is verified.
 func (h *callbacks) serve(w http.ResponseWriter, r *http.Request, x *callbackExchange) (callbackAnswer, error) {
-	if h.cfg.Policy != CallbacksOpen {
-		return callbackAnswer{}, gateway.Errorf(gateway.CodeForbidden, callbacksRefusedText)
-	}
 	table := h.cfg.Live.Load()
-	ref, err := table.Callback(r.Host, x.record.Path)
-	if err != nil {
-		return callbackAnswer{}, err
+	ref, unknown := table.Callback(r.Host, x.record.Path)
+	limit := maxPush(table, ref)
+	switch h.cfg.Policy {
+	case CallbacksOpen:
+		if unknown != nil {
+			return callbackAnswer{}, unknown
+		}
+		return h.reach(r, x, ref, func() ([]byte, error) { return readBody(w, r, limit) })
+	case CallbacksSigned:
+		key, body, err := h.admit(w, r, x, limit)
+		if err == nil {
+			err = unknown
+		}
+		if err == nil {
+			err = authorize(&key, &ref, r.Method)
+		}
+		if err != nil {
+			return callbackAnswer{}, err
+		}
+		return h.reach(r, x, ref, func() ([]byte, error) { return body, nil })
 	}
+	return callbackAnswer{}, gateway.Errorf(gateway.CodeForbidden, callbacksRefusedText)
+}
+
+// reach does what the caller asks of the connection; body is called by those who need one.
+func (h *callbacks) reach(r *http.Request, x *callbackExchange, ref gateway.ConnectionRef, body func() ([]byte, error)) (callbackAnswer, error) {
 	x.ref = ref
 	x.record.API, x.record.Stage, x.record.Connection = ref.API, ref.Stage, ref.ID
 	switch r.Method {
 	case http.MethodPost:
-		return h.post(w, r, x, maxPush(table, ref))
+		return h.post(r, x, body)
 	case http.MethodGet:
 		return h.get(x)
 	case http.MethodDelete:

@@ -14,8 +14,8 @@ import (
 
 // post sends the body as one message: text, unless the caller asks for binary. A Content-Type can't ask for it, because
 // the AWS SDKs send application/octet-stream with text (contract/websocket-api.md §9.1).
-func (h *callbacks) post(w http.ResponseWriter, r *http.Request, x *callbackExchange, limit int) (callbackAnswer, error) {
-	body, err := readBody(w, r, limit)
+func (h *callbacks) post(r *http.Request, x *callbackExchange, read func() ([]byte, error)) (callbackAnswer, error) {
+	body, err := read()
 	x.record.BytesIn = len(body)
 	if err != nil {
 		return callbackAnswer{}, err
@@ -69,14 +69,32 @@ func (h *callbacks) get(x *callbackExchange) (callbackAnswer, error) {
 func formatStatusTime(t time.Time) string { return t.UTC().Format(statusTime) }
 
 func (h *callbacks) delete(r *http.Request, x *callbackExchange) (callbackAnswer, error) {
-	c := gateway.Close{Reason: r.Header.Get(headerCloseReason)}
-	if text := r.Header.Get(headerCloseCode); text != "" {
-		code, err := strconv.Atoi(text)
-		if err != nil {
-			return callbackAnswer{}, gateway.Errorf(gateway.CodeBadRequest, "%s is not a number", headerCloseCode)
-		}
-		c.Code = code // the owner knows which codes may be sent
+	c, err := askedClose(r)
+	if err != nil {
+		return callbackAnswer{}, err
 	}
-	err := h.call(x, func(ctx context.Context, o gateway.Connections) error { return o.Delete(ctx, x.ref, c) })
+	err = h.call(x, func(ctx context.Context, o gateway.Connections) error { return o.Delete(ctx, x.ref, c) })
 	return callbackAnswer{status: http.StatusNoContent}, err
+}
+
+// askedClose reads the close code and the reason that a caller asks for: parameters of the query, for callers who can't set
+// headers, or else headers. The owner of the connection knows which codes and reasons may be sent.
+func askedClose(r *http.Request) (gateway.Close, error) {
+	query := r.URL.Query()
+	c := gateway.Close{Reason: r.Header.Get(headerCloseReason)}
+	if query.Has(queryCloseReason) {
+		c.Reason = query.Get(queryCloseReason)
+	}
+	text, name := r.Header.Get(headerCloseCode), headerCloseCode
+	if query.Has(queryCloseCode) {
+		text, name = query.Get(queryCloseCode), queryCloseCode
+	}
+	if text == "" {
+		return c, nil
+	}
+	var err error
+	if c.Code, err = strconv.Atoi(text); err != nil {
+		return c, gateway.Errorf(gateway.CodeBadRequest, "%s is not a number", name)
+	}
+	return c, nil
 }

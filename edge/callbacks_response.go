@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
+	"github.com/sallyport/sallyport/authorizers/sigv4"
 	"github.com/sallyport/sallyport/gateway"
 )
 
@@ -39,6 +41,11 @@ func (a callbackAnswer) write(w http.ResponseWriter, r *http.Request) {
 
 // refusal is the table of contract/websocket-api.md §9.2 from failures to what callers see.
 func (h *callbacks) refusal(r *http.Request, x *callbackExchange, err error) callbackAnswer {
+	var unsigned *sigv4.Error
+	if errors.As(err, &unsigned) { // its message repeats the request: for the caller's eyes alone
+		x.record.Code, x.record.Error = gateway.CodeForbidden, unsigned.Summary()
+		return callbackAnswer{http.StatusForbidden, unsigned.Type, unsigned.Body()}
+	}
 	code := gateway.ErrorCode(err)
 	x.record.Code, x.record.Error = code, publicText(err)
 	text := x.record.Error

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sallyport/sallyport/authorizers/sigv4"
 	"github.com/sallyport/sallyport/connstore"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
@@ -18,12 +19,15 @@ import (
 // CallbackPolicy says who may use @connections over HTTP.
 type CallbackPolicy uint8
 
-// The policies. Signed callbacks get one of their own.
+// The policies.
 const (
 	// CallbacksRefused answers every HTTP callback with 403; the NATS ones are not the edge's to refuse.
 	CallbacksRefused CallbackPolicy = iota
 	// CallbacksOpen takes them from anybody.
 	CallbacksOpen
+	// CallbacksSigned takes them from those who sign with a key of Config.Keys that allows
+	// execute-api:ManageConnections on the API (contract/websocket-api.md §9.3).
+	CallbacksSigned
 )
 
 // Config is what a Server needs. Live, Sender, Invoker, Journal, Remote and Lease are required.
@@ -45,6 +49,8 @@ type Config struct {
 	Lease func(context.Context, gateway.EdgeID) (bool, error)
 	// Callbacks is the policy for HTTP callbacks; the zero value refuses them.
 	Callbacks CallbackPolicy
+	// Keys are the access keys that sign callbacks; CallbacksSigned needs them.
+	Keys sigv4.Keys
 
 	// Observe is told of every event; nil means nobody looks. It must not block.
 	Observe func(event.Record)
@@ -80,6 +86,8 @@ func (c *Config) check() error {
 		return errors.New("edge: Config.Remote is missing")
 	case c.Lease == nil:
 		return errors.New("edge: Config.Lease is missing")
+	case c.Callbacks == CallbacksSigned && c.Keys == nil:
+		return errors.New("edge: Config.Keys is missing, which CallbacksSigned needs")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sallyport/sallyport/authorizers/sigv4"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
 	"github.com/sallyport/sallyport/schemas/event"
@@ -76,6 +77,10 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("edge: metrics: %w", err)
 	}
+	verifier, err := newCallbackVerifier(&c)
+	if err != nil {
+		return nil, fmt.Errorf("edge: callbacks: %w", err)
+	}
 	s := &Server{
 		cfg: c, log: c.Logger, metrics: m, tracing: newTracing(c.TracerProvider),
 		hub: newHub(), engine: newGoroutineEngine(), wheel: newWheel(c.Now()),
@@ -85,15 +90,15 @@ func New(c Config) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.seen.Store(c.Live.Load())
 	s.disconnects = newDisconnects(s)
-	s.callbacks = newCallbacks(s.callbacksConfig())
+	s.callbacks = newCallbacks(s.callbacksConfig(verifier))
 	s.plain = newHTTPFront(s.httpConfig())
 	return s, nil
 }
 
-func (s *Server) callbacksConfig() callbacksConfig {
+func (s *Server) callbacksConfig(verifier *sigv4.Verifier) callbacksConfig {
 	return callbacksConfig{
 		Live: s.cfg.Live, Edge: s.cfg.Journal.Edge(), Local: s.Connections(), Remote: s.cfg.Remote, Lease: s.cfg.Lease,
-		Policy: s.cfg.Callbacks, Observe: s.cfg.Observe, Observing: s.cfg.Observing, TracerProvider: s.cfg.TracerProvider,
+		Policy: s.cfg.Callbacks, Verifier: verifier, Observe: s.cfg.Observe, Observing: s.cfg.Observing, TracerProvider: s.cfg.TracerProvider,
 		Metrics: callbackMetrics{Unowned: func(_ context.Context, r event.Record) {
 			s.metrics.callback("", "", commonMethod(r.Method), r.Code)
 		}},

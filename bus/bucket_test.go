@@ -1,0 +1,107 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+func testBucket(t *testing.T, conn *Conn) *Bucket {
+	t.Helper()
+	b, err := OpenBucket(t.Context(), BucketConfig{Conn: conn, Prefix: "a b", Name: "test", MaxValueBytes: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestBucketKeepsValues(t *testing.T) {
+	conn := connect(t, startNATS(t))
+	b, again := testBucket(t, conn), testBucket(t, conn) // the second finds what the first made
+	if _, err := b.Get(t.Context(), "k"); !errors.Is(err, ErrNoKey) {
+		t.Errorf("Get of nothing: %v", err)
+	}
+	if err := b.Create(t.Context(), "k", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Create(t.Context(), "k", []byte("2")); !errors.Is(err, ErrKeyExists) {
+		t.Errorf("Create of what is there: %v", err)
+	}
+	if err := again.Put(t.Context(), "k", []byte("3")); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := b.Get(t.Context(), "k"); err != nil || string(v) != "3" {
+		t.Errorf("Get: %q, %v", v, err)
+	}
+	if err := b.Delete(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.Get(t.Context(), "k"); !errors.Is(err, ErrNoKey) {
+		t.Errorf("Get of what was deleted: %v", err)
+	}
+	if err := b.Create(t.Context(), "k", []byte("4")); err != nil {
+		t.Errorf("Create after Delete: %v", err)
+	}
+	if err := b.Put(t.Context(), "no key", nil); gateway.ErrorCode(err) != gateway.CodeBadRequest {
+		t.Errorf("Put under a malformed key: %v", err)
+	}
+	if err := b.Put(t.Context(), "k", []byte(strings.Repeat("x", 100))); err == nil {
+		t.Error("a value above MaxValueBytes was taken")
+	}
+}
+
+func TestBucketWatch(t *testing.T) {
+	conn := connect(t, startNATS(t))
+	b := testBucket(t, conn)
+	if err := b.Put(t.Context(), "old", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	changes, ended := make(chan BucketChange, 8), make(chan error, 1)
+	go func() { ended <- b.Watch(ctx, func(c BucketChange) { changes <- c }) }()
+	next := func() BucketChange {
+		t.Helper()
+		select {
+		case c := <-changes:
+			return c
+		case err := <-ended:
+			t.Fatalf("the watch ended: %v", err)
+		}
+		return BucketChange{}
+	}
+	if c := next(); c.Key != "old" || string(c.Value) != "1" {
+		t.Errorf("the first change is %+v", c)
+	}
+	if c := next(); !c.Current {
+		t.Errorf("the second change is %+v, want Current", c)
+	}
+	if err := b.Put(t.Context(), "new", nil); err != nil {
+		t.Fatal(err)
+	}
+	if c := next(); c.Key != "new" || c.Value == nil {
+		t.Errorf("an empty value came as %+v", c)
+	}
+	if err := b.Delete(t.Context(), "old"); err != nil {
+		t.Fatal(err)
+	}
+	if c := next(); c.Key != "old" || c.Value != nil {
+		t.Errorf("a deletion came as %+v", c)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Watch returned %v at the end of its context", err)
+	}
+}
+
+func TestBucketNeedsJetStreamConfig(t *testing.T) {
+	if _, err := OpenBucket(t.Context(), BucketConfig{Prefix: "p", Name: "n", MaxValueBytes: 1}); err == nil {
+		t.Error("no Conn, no error")
+	}
+	if got := bucketName("a.b", "x"); got != "a_2Eb-x" {
+		t.Errorf("bucketName: %s", got)
+	}
+}

@@ -57,3 +57,20 @@ func TestCanonicalHeaders(t *testing.T) {
 		}
 	}
 }
+
+func TestWithoutSignature(t *testing.T) {
+	for query, want := range map[string]string{
+		presigned().Query:                         "token=a%20b",
+		"X-Amz-Signature=1&a=%2B&b&X-Amz-Date=":   "a=%2B&b",
+		"X-Amz-Signature=1":                       "",
+		"X-Amz-Date=mine&a=1":                     "X-Amz-Date=mine&a=1",
+		"%58-Amz-Date=1&X-Amz-Signature=2&x-amz=": "x-amz=",
+	} {
+		if got := WithoutSignature(query); got != want {
+			t.Errorf("%q: got %q, want %q", query, got, want)
+		}
+	}
+	if n := testing.AllocsPerRun(10, func() { _ = WithoutSignature("token=a&room=b") }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

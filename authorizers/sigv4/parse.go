@@ -218,13 +218,13 @@ func (s *signature) complete(date string) *Error {
 func parseQuery(query string) (*signature, *Error) {
 	found := make(map[string]string)
 	for _, p := range parameters(query) {
-		switch p.name {
-		case paramAlgorithm, paramCredential, paramDate, paramExpires, paramSignedHeaders, paramSignature, paramToken:
-			if _, twice := found[p.name]; twice {
-				return nil, incomplete("The query-string parameter '%s' is there twice.", p.name)
-			}
-			found[p.name] = p.value
+		if !ofSignature(p.name) {
+			continue
 		}
+		if _, twice := found[p.name]; twice {
+			return nil, incomplete("The query-string parameter '%s' is there twice.", p.name)
+		}
+		found[p.name] = p.value
 	}
 	if _, signed := found[paramSignature]; !signed {
 		return nil, missingToken()
@@ -254,3 +254,28 @@ func parseQuery(query string) (*signature, *Error) {
 }
 
 func basic(t time.Time) string { return t.UTC().Format(basicFormat) }
+
+// WithoutSignature returns a raw query without the parameters of the presigned form: they are not the application's, and
+// whoever sees them could use the URL until it expires (contract/control-plane.md §3.10). A query that is not presigned
+// comes back as it is, without an allocation.
+func WithoutSignature(query string) string {
+	if !strings.Contains(query, paramSignature) {
+		return query
+	}
+	var kept []string
+	for member := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(member, "=")
+		if !ofSignature(unescape(name)) {
+			kept = append(kept, member)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+func ofSignature(name string) bool {
+	switch name {
+	case paramAlgorithm, paramCredential, paramDate, paramExpires, paramSignedHeaders, paramSignature, paramToken:
+		return true
+	}
+	return false
+}

@@ -29,16 +29,10 @@ const (
 // Actions returns all actions there are.
 func Actions() []Action { return []Action{ActionInvoke, ActionManageConnections, ActionManage} }
 
-// ID is the public half of an access key: the access key id of Amazon's SDKs.
-type ID = string
-
-// accountID stands where Amazon's ARNs have the account, as in gateway.InvokeARN.
-const accountID = "000000000000"
-
 // Key is an access key.
 type Key struct {
-	ID     ID
-	Secret string
+	// ID is the public half: the access key id of Amazon's SDKs. Secret is the other half.
+	ID, Secret string
 	// Description is free text of whoever made the key.
 	Description string
 	// APIs are those that the key is good for; empty means all.
@@ -66,9 +60,9 @@ func (k Key) Allows(a Action, api gateway.APIID) bool {
 // ARN returns the name that Amazon's error messages and requestContext.identity.userArn call the key's owner by.
 func (k Key) ARN() string {
 	if k.Root {
-		return "arn:aws:iam::" + accountID + ":root"
+		return "arn:aws:iam::" + gateway.DefaultAccount + ":root"
 	}
-	return "arn:aws:iam::" + accountID + ":user/" + k.ID
+	return "arn:aws:iam::" + gateway.DefaultAccount + ":user/" + k.ID
 }
 
 // LogValue keeps the secret out of logs.

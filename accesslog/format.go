@@ -95,3 +95,10 @@ func nameLength(s string) int {
 	}
 	return n
 }
+
+// Log is where the lines of a stage go, and their format.
+type Log struct {
+	Format *Format
+	// Destination is Stdout, Stderr or the path of a file.
+	Destination string
+}

@@ -28,6 +28,8 @@ type (
 
 // Route keys and the stage name with a meaning of their own (contract/websocket-api.md §1, contract/http-api.md §2.3).
 const (
+	// RouteRefresh takes the messages by which a client renews its token; it goes beyond Amazon's service.
+	RouteRefresh    RouteKey  = "$refresh"
 	RouteConnect    RouteKey  = "$connect"
 	RouteDisconnect RouteKey  = "$disconnect"
 	RouteDefault    RouteKey  = "$default"

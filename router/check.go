@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
 	"github.com/sallyport/sallyport/gateway"
 )
 
@@ -36,6 +38,7 @@ type check struct {
 	// stages are those whose variables the URIs must find: the deployed one, or all that the document names.
 	stages []gateway.StageName
 	faults []gateway.Fault
+	models map[string]*jsonschema.Schema // those that compile
 }
 
 func (c *check) fault(where place, problem, hint string) {
@@ -54,6 +57,7 @@ func (c *check) all() {
 		c.kind.checkRoutes(c)
 	}
 	c.checkRouteIntegrations()
+	c.checkAccess()
 	c.faults = withoutRepeats(c.faults)
 }
 

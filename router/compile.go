@@ -14,6 +14,8 @@ import (
 type Config struct {
 	// Subject names the NATS subject of a route's events; Compile needs it. The bus knows the grammar.
 	Subject func(gateway.APIID, gateway.StageName, gateway.Protocol, gateway.RouteKey) string
+	// AuthSubject names the NATS subject of an authorizer's events; Compile needs it.
+	AuthSubject func(gateway.APIID, gateway.StageName, string) string
 	// Checks holds the rules of the integration kinds.
 	Checks map[gateway.IntegrationType]IntegrationCheck
 	// PayloadCap is the most bytes of a message that this NATS carries; 0 means no check. Limits above it that a
@@ -74,6 +76,7 @@ func build(d *gateway.Deployment, c *check) *Program {
 		p.routes = append(p.routes, r)
 		p.byKey[key] = r
 	}
+	c.buildAccess(p)
 	c.kind.index(p, d.API)
 	return p
 }
@@ -89,6 +92,7 @@ func buildRoute(p *Program, c *check, key gateway.RouteKey, route *gateway.Route
 		twoWay:      c.kind.twoWay(key, route),
 		integration: withGreedy(integration, greedy),
 		timeout:     p.limits.Integration,
+		rules:       c.buildRules(p, key, route),
 	}
 	if integration.TimeoutInMillis > 0 {
 		r.timeout = time.Duration(integration.TimeoutInMillis) * time.Millisecond

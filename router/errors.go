@@ -36,6 +36,10 @@ func frameText(code gateway.Code) string {
 		return "Bad request body"
 	case gateway.CodeTooLarge:
 		return "Message too long"
+	case gateway.CodeThrottled:
+		return "Too Many Requests"
+	case gateway.CodeUnsupportedMedia:
+		return "Unsupported Media Type"
 	}
 	return "Internal server error"
 }
@@ -46,6 +50,12 @@ func ConnectStatus(code gateway.Code) (status int, body []byte) {
 	switch code {
 	case gateway.CodeForbidden, gateway.CodeNotFound:
 		return http.StatusForbidden, message("Forbidden")
+	case gateway.CodeUnauthorized:
+		return http.StatusUnauthorized, message("Unauthorized")
+	case gateway.CodeThrottled:
+		return http.StatusTooManyRequests, message("Too Many Requests")
+	case gateway.CodeUnsupportedMedia:
+		return http.StatusUnsupportedMediaType, message("Unsupported Media Type")
 	case gateway.CodeBadRequest:
 		return http.StatusBadRequest, message("Bad Request")
 	case gateway.CodeTooLarge:

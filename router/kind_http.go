@@ -2,6 +2,8 @@ package router
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/sallyport/sallyport/gateway"
 )
@@ -20,8 +22,50 @@ func (httpKind) checkAPI(c *check) {
 	if c.api.MaxInFlight != 0 {
 		c.fault(at("maxInFlight"), "only WebSocket APIs have it", "leave it out")
 	}
+	c.refuseWebSocketMembers()
 	if len(c.api.AllowOrigins) > 0 {
 		c.fault(at("allowOrigins"), "only WebSocket handshakes are checked for it", "leave it out")
+	}
+}
+
+// refuseWebSocketMembers reports what does nothing on an HTTP API yet: a rule that is not enforced would look like safety.
+func (c *check) refuseWebSocketMembers() {
+	refuse := func(where place, given bool) {
+		if given {
+			c.fault(where, "only WebSocket APIs have it", "leave it out")
+		}
+	}
+	a := c.api
+	refuse(at("apiKeySelectionExpression"), a.APIKeySelectionExpression != "")
+	refuse(at("apiKeys"), len(a.APIKeys) > 0)
+	refuse(at("postDuringConnect"), a.PostDuringConnect != "")
+	refuse(at("keepHandshake"), len(a.KeepHandshake) > 0)
+	refuse(at("authorizers"), len(a.Authorizers) > 0)
+	refuse(at("models"), len(a.Models) > 0)
+	for _, key := range c.routeKeys() {
+		r, where := a.Routes[key], at("routes", string(key))
+		if r == nil {
+			continue
+		}
+		refuse(where.under("authorizer"), r.Authorizer != "")
+		refuse(where.under("authorizationScopes"), len(r.AuthorizationScopes) > 0)
+		refuse(where.under("apiKeyRequired"), r.APIKeyRequired)
+		refuse(where.under("modelSelectionExpression"), r.ModelSelectionExpression != "")
+		refuse(where.under("requestModels"), len(r.RequestModels) > 0)
+		refuse(where.under("requestParameters"), len(r.RequestParameters) > 0)
+		refuse(where.under("throttle"), r.Throttle != nil)
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Stages)) {
+		if s, where := a.Stages[name], at("stages", string(name)); s != nil {
+			refuse(where.under("throttle"), s.Throttle != nil)
+			refuse(where.under("routeSettings"), len(s.RouteSettings) > 0)
+			refuse(where.under("accessLog"), s.AccessLog != nil)
+		}
+	}
+	for _, i := range integrationsOf(a) {
+		if i.Type == gateway.IntegrationHTTP || i.Type == gateway.IntegrationAWS {
+			c.fault(at("protocolType"), string(i.Type)+" integrations are for WebSocket APIs", "HTTP_PROXY or LAMBDA")
+		}
 	}
 }
 

@@ -30,7 +30,7 @@ func (websocketKind) checkAPI(c *check) {
 
 // checkRoutes: any non-empty text is a route key unless it begins with $ and is not predefined (DESIGN §3.2).
 func (websocketKind) checkRoutes(c *check) {
-	predefined := []gateway.RouteKey{gateway.RouteConnect, gateway.RouteDisconnect, gateway.RouteDefault}
+	predefined := []gateway.RouteKey{gateway.RouteConnect, gateway.RouteDisconnect, gateway.RouteDefault, gateway.RouteRefresh}
 	for _, key := range c.routeKeys() {
 		where := at("routes", string(key))
 		c.checkKeySize(key)
@@ -40,6 +40,9 @@ func (websocketKind) checkRoutes(c *check) {
 		case strings.HasPrefix(string(key), "$") && !slices.Contains(predefined, key):
 			c.fault(where, fmt.Sprintf("%q can't be a route key: only predefined ones begin with $", key),
 				nearest(string(key), slices.Values(predefined)))
+		}
+		if a := c.connectAuthorizer(); key == gateway.RouteRefresh && (a == nil || a.Type != gateway.AuthorizerJWT) {
+			c.fault(where, "there is no token to renew: $connect has no JWT authorizer", "give it one, or remove the route")
 		}
 		if r := c.api.Routes[key]; r != nil && r.RouteResponse && mayLackIntegration(key) {
 			c.fault(where.under("routeResponse"), string(key)+" can't answer with a frame", "remove it")

@@ -17,6 +17,7 @@ type Program struct {
 	inFlight   int
 	variables  map[string]string
 	origins    origins
+	access     access
 
 	routes []*Route // sorted by key
 	byKey  map[gateway.RouteKey]*Route
@@ -96,6 +97,7 @@ type Route struct {
 	integration *gateway.Integration
 	timeout     time.Duration
 	context     []byte
+	rules       rules
 	// pattern is the key's path, for HTTP routes other than $default.
 	pattern pattern
 }

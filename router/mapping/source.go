@@ -183,3 +183,28 @@ func textValue(v gjson.Result) []string {
 	}
 	return []string{string(appendValue(nil, v))}
 }
+
+// Source is one parsed source by itself: where a parameter or an identity comes from. It is safe for concurrent use.
+type Source struct{ source source }
+
+// ParseSource reads a source as in requestParameters. HTTP APIs write it with a dollar, $request.header.NAME, which is taken
+// as well (contract/websocket-api.md §10.1). An error is a *SyntaxError.
+func ParseSource(text string) (*Source, error) {
+	found, err := parseSource(strings.TrimPrefix(text, "$"))
+	if err != nil {
+		return nil, err
+	}
+	return &Source{source: found}, nil
+}
+
+// Value returns what the source finds in an event; of several values the last, and "" for none.
+func (s *Source) Value(ev *gateway.Event) string {
+	r := reading{event: ev, context: textOf(ev.Context)}
+	if s.source.kind == sourceInBody && Valid(ev.Body) {
+		r.body = textOf(ev.Body)
+	}
+	if values := last(s.source.values(&r)); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}

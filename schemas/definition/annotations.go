@@ -64,7 +64,7 @@ func annotations() map[string]annotation {
 }
 
 // routePattern is what the route keys of all kinds of APIs have in common.
-const routePattern = `^(\$(connect|disconnect|default)$|[^$])`
+const routePattern = `^(\$(connect|disconnect|default|refresh)$|[^$])`
 
 func apiAnnotations() map[string]annotation {
 	return map[string]annotation{

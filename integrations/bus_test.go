@@ -20,6 +20,7 @@ import (
 
 // hop is a real NATS hop with a worker at its end.
 type hop struct {
+	conn   *bus.Conn
 	client *bus.Client
 	worker *integrations.Worker
 	nats   *natsgo.Conn
@@ -57,7 +58,7 @@ func newHop(t *testing.T) hop {
 	server, err = bus.NewServer(bus.ServerConfig{Conn: conn, Handler: worker})
 	must(err)
 	t.Cleanup(server.Close)
-	return hop{client: client, worker: worker, nats: conn.NATS()}
+	return hop{conn: conn, client: client, worker: worker, nats: conn.NATS()}
 }
 
 func (h hop) invoke(t *testing.T, key gateway.RouteKey, expect gateway.Expect) (*gateway.Reply, error) {

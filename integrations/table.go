@@ -1,7 +1,6 @@
 package integrations
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/sallyport/sallyport/bus"
@@ -16,11 +15,12 @@ type opened struct {
 	recorder recorder
 }
 
-// table holds the opened integrations of all live routes by the routes' subjects. It is built whole and never changed.
+// table holds the opened integrations of all live routes and authorizers by their subjects. It is built whole and never
+// changed.
 type table map[string]*opened
 
-// Unopened is a route that this worker does not serve, and why. Nobody subscribes to its subject then, so its senders
-// hear "no responders" at once.
+// Unopened is a route or an authorizer that this worker does not serve, and why. Nobody subscribes to its subject then,
+// so its senders hear "no responders" at once.
 type Unopened struct {
 	API   gateway.APIID
 	Stage gateway.StageName
@@ -49,6 +49,8 @@ func (w *Worker) open(t *router.Table) (table, []bus.ServedRoute, []Unopened) {
 			live[r.Subject()] = o
 			served = append(served, servedRoute(program, r))
 		}
+		authorizers, refused := w.openAuthorizers(program, live)
+		served, failed = append(served, authorizers...), append(failed, refused...)
 	}
 	return live, served, failed
 }
@@ -74,13 +76,7 @@ func (w *Worker) openRoute(p *router.Program, r *router.Route) (*opened, error) 
 }
 
 func unopened(p *router.Program, r *router.Route, err error) Unopened {
-	fault := gateway.Fault{Problem: err.Error()}
-	var found *FaultError
-	if errors.As(err, &found) {
-		fault = found.Fault
-	}
-	fault.Path = append([]string{"routes", string(r.Key()), "integration"}, fault.Path...)
-	return Unopened{API: p.API(), Stage: p.Stage(), Fault: fault}
+	return Unopened{API: p.API(), Stage: p.Stage(), Fault: faultBelow(err, "routes", string(r.Key()), "integration")}
 }
 
 func servedRoute(p *router.Program, r *router.Route) bus.ServedRoute {

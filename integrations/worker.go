@@ -145,8 +145,11 @@ func (w *Worker) run(ctx context.Context, o *opened, ev *gateway.Event) (reply *
 
 func (w *Worker) report(ctx context.Context, o *opened, ev *gateway.Event, err error) {
 	level := slog.LevelWarn
-	if gateway.ErrorCode(err) == gateway.CodeInternal {
+	switch gateway.ErrorCode(err) {
+	case gateway.CodeInternal:
 		level = slog.LevelError
+	case gateway.CodeUnauthorized: // an authorizer did its work
+		level = slog.LevelDebug
 	}
 	w.log.LogAttrs(ctx, level, "integration failed",
 		slog.String("api", string(o.route.API)), slog.String("stage", string(o.route.Stage)),

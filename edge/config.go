@@ -57,6 +57,9 @@ type Config struct {
 	// Observing reports whether records are wanted now; nil means whenever Observe is set.
 	Observing func() bool
 
+	// AccessLog takes the lines of stages that have an access log; it must not block or keep the line. nil discards them.
+	AccessLog func(destination string, line []byte)
+
 	// TracerProvider and MeterProvider may be nil: nothing is traced or counted.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
@@ -104,6 +107,9 @@ func (c *Config) check() error {
 	}
 	if c.Observe == nil {
 		c.Observe = func(event.Record) {}
+	}
+	if c.AccessLog == nil {
+		c.AccessLog = func(string, []byte) {}
 	}
 	return nil
 }

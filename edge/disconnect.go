@@ -65,6 +65,7 @@ func (d *disconnects) attempt(g *goodbye) {
 		p = g.last
 	}
 	if p == nil || p.Disconnect() == nil {
+		d.server.logDisconnect(p, g, 0, nil)
 		d.settle(g)
 		return
 	}
@@ -126,6 +127,7 @@ func (d *disconnects) finish(g *goodbye, ev *gateway.Event, start time.Time, err
 		s.log.Warn("$disconnect failed", "api", g.conn.API, "stage", g.conn.Stage, "connection", g.conn.ID, "error", err)
 	}
 	s.metrics.answered(ev, s.now().Sub(start), err)
+	s.logDisconnect(g.last, g, s.now().Sub(start), err)
 	if s.observing() {
 		s.observe(event.Record{
 			Time: start, API: ev.API, Stage: ev.Stage, Route: ev.Route, Kind: event.KindDisconnect,

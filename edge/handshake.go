@@ -36,6 +36,10 @@ type handshake struct {
 	request gateway.RequestID // of $connect
 	accept  string            // subprotocol that the backend chose
 	span    trace.Span        // nil when nothing is traced
+
+	// What the $connect integration took and said; zero where it was not asked.
+	backendTook   time.Duration
+	backendStatus int
 }
 
 func newHandshake(nc net.Conn, early []byte, head requestHead) *handshake {
@@ -177,7 +181,9 @@ func (s *Server) open(h *handshake) {
 	response.b = event.AppendConnection(response.b, &h.conn)
 	k := s.newSocket(h.conn, bytes.Clone(response.b)) // no larger than it must be: it is kept as long as the socket
 	k.link = s.engine.open(h.nc, k)
-	response.b = appendSwitching(response.b[:0], h.head.header.Get("Sec-WebSocket-Key"), h.accept)
+	deflate := negotiateDeflate(h.head.header)
+	k.window = deflate.window
+	response.b = appendSwitching(response.b[:0], h.head.header.Get("Sec-WebSocket-Key"), h.accept, deflate)
 	k.mu.Lock()
 	// Reachable before the client has the 101, and not able to send before it: the lock is held.
 	s.remember(k)
@@ -193,8 +199,8 @@ func (s *Server) open(h *handshake) {
 	k.link.start(h.early)
 }
 
-// appendSwitching appends the 101 (RFC 6455 §4.2.2). Extensions are declined.
-func appendSwitching(b []byte, key, subprotocol string) []byte {
+// appendSwitching appends the 101 (RFC 6455 §4.2.2).
+func appendSwitching(b []byte, key, subprotocol string, deflate deflateAnswer) []byte {
 	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 	sum := sha1.Sum([]byte(key + guid)) //nolint:gosec // RFC 6455 §4.2.2 wants it
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\n"...)
@@ -203,6 +209,9 @@ func appendSwitching(b []byte, key, subprotocol string) []byte {
 	b = appendHeader(b, "Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
 	if subprotocol != "" {
 		b = appendHeader(b, "Sec-WebSocket-Protocol", subprotocol)
+	}
+	if deflate.window != 0 {
+		b = appendHeader(b, "Sec-WebSocket-Extensions", deflate.value())
 	}
 	return append(b, "\r\n"...)
 }
@@ -223,6 +232,7 @@ func (s *Server) handshakeTold(h *handshake, status int, code gateway.Code, err 
 		}
 	}
 	s.metrics.handshake(r.API, r.Stage, status)
+	s.logConnect(h, status, err)
 	handshakeEnd(h.span, &r)
 	if s.observing() {
 		s.observe(r)

@@ -29,9 +29,11 @@ func (s *Server) connect(h *handshake) error {
 	if !errors.Is(err, errStopped) {
 		s.metrics.answered(ev, s.now().Sub(asked), err)
 	}
+	h.backendTook = s.now().Sub(asked)
 	if err != nil {
 		return err
 	}
+	h.backendStatus = reply.Status
 	if !accepted(reply.Status) {
 		return refusalMirror(reply)
 	}

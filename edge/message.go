@@ -18,14 +18,15 @@ import (
 // comes last. An event that expects nothing gets an exchange that is left to the garbage collector, because nobody
 // says when its Sender is finished with it.
 type exchange struct {
-	server *Server
-	socket *socket
-	route  *router.Route
-	limits gateway.Limits
-	event  gateway.Event
-	buf    []byte // the event's context, then its body unless the frame gave its own
-	start  time.Time
-	span   trace.Span // nil when nothing is traced
+	server  *Server
+	socket  *socket
+	program *router.Program
+	route   *router.Route
+	limits  gateway.Limits
+	event   gateway.Event
+	buf     []byte // the event's context, then its body unless the frame gave its own
+	start   time.Time
+	span    trace.Span // nil when nothing is traced
 
 	done func(*gateway.Reply, error) // finish, bound once
 	left atomic.Int32                // how many of Send and done have not happened yet
@@ -59,7 +60,7 @@ func (s *Server) message(k *socket, p *router.Program, in inbound) {
 	request := gateway.NewRequestID()
 	route, err := p.Message(in.payload)
 	if err != nil {
-		s.refuse(k, p, request, start, in, err)
+		s.refuse(k, p, "", request, start, in, err)
 		return
 	}
 	expect := s.expect(p, route)
@@ -70,11 +71,11 @@ func (s *Server) message(k *socket, p *router.Program, in inbound) {
 		x = s.exchanges.get()
 		x.left.Store(2) // Send and done
 	}
-	x.server, x.socket, x.route, x.limits, x.start = s, k, route, p.Limits(), start
+	x.server, x.socket, x.program, x.route, x.limits, x.start = s, k, p, route, p.Limits(), start
 	ctx := s.tracing.message(x, p, request)
 	sent, err := x.fill(p, request, in, expect)
 	if err != nil {
-		s.refuse(k, p, request, start, in, err)
+		s.refuse(k, p, route.Key(), request, start, in, err)
 		x.endSpan(err)
 		return
 	}
@@ -82,6 +83,7 @@ func (s *Server) message(k *socket, p *router.Program, in inbound) {
 	if expect == gateway.ExpectNothing {
 		s.cfg.Sender.Send(ctx, sent, nil)
 		x.endSpan(nil)
+		x.logMessage(p, 0, 0, nil)
 		x.observe(0, nil, 0)
 		return
 	}
@@ -98,7 +100,7 @@ func (s *Server) expect(p *router.Program, route *router.Route) gateway.Expect {
 		return gateway.ExpectReply
 	case route.Native():
 		return gateway.ExpectNothing
-	case p.MaxInFlight() == 1 || s.observing():
+	case p.MaxInFlight() == 1 || s.observing() || logs(p):
 		return gateway.ExpectAck
 	}
 	return gateway.ExpectNothing
@@ -146,12 +148,14 @@ func (x *exchange) finish(reply *gateway.Reply, err error) {
 		sent = x.server.errorFrame(x.socket, x.limits, x.event.Request, err)
 	}
 	x.socket.release()
-	x.server.metrics.answered(&x.event, x.server.now().Sub(x.start), err)
+	took := x.server.now().Sub(x.start)
+	x.server.metrics.answered(&x.event, took, err)
 	x.endSpan(err)
 	status := 0
 	if reply != nil {
 		status = reply.Status
 	}
+	x.logMessage(x.program, status, took, err)
 	x.observe(status, err, sent)
 	x.drop()
 }
@@ -194,15 +198,16 @@ func (x *exchange) observe(status int, err error, sent int) {
 }
 
 // refuse answers a message that no route takes, or whose event can't be built.
-func (s *Server) refuse(k *socket, p *router.Program, r gateway.RequestID, start time.Time, in inbound, err error) {
+func (s *Server) refuse(k *socket, p *router.Program, route gateway.RouteKey, r gateway.RequestID, start time.Time, in inbound, err error) {
 	sent := s.errorFrame(k, p.Limits(), r, err)
 	s.metrics.message(k.conn.API, k.conn.Stage, "", directionIn)
 	s.metrics.failed(k.conn.API, k.conn.Stage, err)
+	s.logRefused(k, p, r, start, route, err)
 	if !s.observing() {
 		return
 	}
 	s.observe(event.Record{
-		Time: start, API: k.conn.API, Stage: k.conn.Stage, Kind: event.KindMessage, Connection: k.conn.ID, Request: r,
+		Time: start, API: k.conn.API, Stage: k.conn.Stage, Route: route, Kind: event.KindMessage, Connection: k.conn.ID, Request: r,
 		Code: gateway.ErrorCode(err), Error: publicMessage(err), Latency: s.now().Sub(start), BytesIn: len(in.payload),
 		BytesOut: sent,
 	})

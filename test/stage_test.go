@@ -50,12 +50,14 @@ type client struct {
 // eventBuffer is more events than any transcript makes before it looks at them.
 const eventBuffer = 100
 
+func newEvents() chan *nats.Msg { return make(chan *nats.Msg, eventBuffer) }
+
 func newStage(t *testing.T, definitions map[string]string) *stage {
 	backend := httpBackend(t)
 	for name, text := range definitions {
 		definitions[name] = strings.ReplaceAll(text, "{backend}", backend)
 	}
-	return &stage{t: t, gateway: startGateway(t, definitions, nil), clients: map[string]*client{}, ids: map[string]string{}, events: make(chan *nats.Msg, eventBuffer)}
+	return &stage{t: t, gateway: startGateway(t, definitions, nil), clients: map[string]*client{}, ids: map[string]string{}, events: newEvents()}
 }
 
 func (s *stage) run(line string) (string, error) {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport/sallyport/accesslog"
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/connstore/journal"
 	"github.com/sallyport/sallyport/gateway"
@@ -42,6 +43,7 @@ type process struct {
 	live        router.Live
 	worker      *integrations.Worker
 	tap         *bus.Tap
+	accessLog   *accesslog.Sink
 	edge        *edgeSlot
 	command     *command
 	addresses   Addresses
@@ -81,6 +83,7 @@ func (p *process) start(ctx context.Context, fail context.CancelCauseFunc) error
 		p.startWorker,
 		p.startCommand,
 		p.startTap,
+		p.startAccessLog,
 		p.startRemote,
 		p.startAdmin,
 		p.startEdge,

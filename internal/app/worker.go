@@ -97,6 +97,10 @@ func (p *process) reload() {
 		p.console.Problems("the definitions have faults, so the running ones stay:", problems)
 		return
 	}
+	if err := p.accessLog.Use(destinations(table)); err != nil {
+		p.console.Println(p.console.in(red, "the definitions were not taken: "+err.Error()))
+		return
+	}
 	// Workers first, so that no edge sends to a subject that nobody serves yet.
 	if err := p.serve(table); err != nil {
 		p.console.Println(p.console.in(red, "the definitions were not taken: "+err.Error()))

@@ -34,6 +34,9 @@ func load(root fs.FS) ([]file, error) {
 			if name != "." && (strings.HasPrefix(base, ".") || base == "testdata" || base == "node_modules") {
 				return fs.SkipDir
 			}
+			if _, err := fs.Stat(root, path.Join(name, "go.mod")); err == nil && name != "." {
+				return fs.SkipDir // a module of its own
+			}
 			return nil
 		case path.Ext(name) != ".go" || strings.HasPrefix(path.Base(name), "_"):
 			return nil

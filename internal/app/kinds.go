@@ -49,5 +49,6 @@ func routerConfig(prefix string, payloadCap int) (router.Config, error) {
 	for _, k := range all {
 		checks[k.Type()] = k.Check
 	}
-	return router.Config{Subject: bus.Subjects{Prefix: prefix}.Event, Checks: checks, PayloadCap: payloadCap}, nil
+	subjects := bus.Subjects{Prefix: prefix}
+	return router.Config{Subject: subjects.Event, AuthSubject: subjects.Authorizer, Checks: checks, PayloadCap: payloadCap}, nil
 }

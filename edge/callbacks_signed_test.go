@@ -226,6 +226,29 @@ func TestRefusedSignatures(t *testing.T) {
 	}
 }
 
+// TestPresignedCallback: a link does it too, within its time and for its method.
+func TestPresignedCallback(t *testing.T) {
+	w, c, _ := newSignedWorld(t)
+	target := "http://" + w.addr + "/chat/dev/@connections/" + string(c.id) + "?X-Amz-Expires=60"
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := sha256.Sum256(nil)
+	credentials := aws.Credentials{AccessKeyID: "CHAT", SecretAccessKey: "secret-CHAT"}
+	link, _, err := v4.NewSigner().PresignHTTP(t.Context(), credentials, r, hex.EncodeToString(empty[:]), "execute-api", "us-east-1", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	link = strings.TrimPrefix(link, "http://"+w.addr)
+	if got := (signedCall{method: http.MethodGet, path: link}).do(t, w, c.id); got.Status != http.StatusOK {
+		t.Errorf("got %+v", got)
+	}
+	if got := (signedCall{method: http.MethodDelete, path: link}).do(t, w, c.id); got.ErrorType != "InvalidSignatureException" {
+		t.Errorf("got %+v for another method", got)
+	}
+}
+
 // endless is a body that must not be read to the end.
 type endless struct{ read int }
 

@@ -38,11 +38,18 @@ func (p *bufferPool) put(b *buffer) {
 // appendMessage appends a message as one frame, or as several when it is longer than maxFrame: clients of the aws
 // profile see no frame beyond its limit (contract/websocket-api.md §9.1).
 func appendMessage(dst []byte, op ws.OpCode, payload []byte, maxFrame int) []byte {
+	return appendFrames(dst, ws.Header{OpCode: op}, payload, maxFrame)
+}
+
+// appendFrames is appendMessage with the opcode and the reserved bits of the first frame.
+func appendFrames(dst []byte, first ws.Header, payload []byte, maxFrame int) []byte {
 	for maxFrame > 0 && len(payload) > maxFrame {
-		dst = appendFrame(dst, ws.Header{OpCode: op, Length: int64(maxFrame)}, payload[:maxFrame])
-		payload, op = payload[maxFrame:], ws.OpContinuation
+		first.Length = int64(maxFrame)
+		dst = appendFrame(dst, first, payload[:maxFrame])
+		payload, first = payload[maxFrame:], ws.Header{OpCode: ws.OpContinuation}
 	}
-	return appendFrame(dst, ws.Header{Fin: true, OpCode: op, Length: int64(len(payload))}, payload)
+	first.Fin, first.Length = true, int64(len(payload))
+	return appendFrame(dst, first, payload)
 }
 
 // appendControl appends a control frame.
@@ -83,7 +90,7 @@ func appendFrame(dst []byte, h ws.Header, payload []byte) []byte {
 		mark2 = 126
 		mark8 = 127
 	)
-	first := byte(h.OpCode)
+	first := byte(h.OpCode) | h.Rsv<<4
 	if h.Fin {
 		first |= fin
 	}

@@ -23,6 +23,8 @@ const (
 type frameLimits struct {
 	frame, message int
 	binary         gateway.BinaryPolicy
+	// inflaters read compressed messages; nil when compression was not negotiated.
+	inflaters *inflaterPool
 }
 
 // inbound is one whole thing that a client sent: a message or a control frame. op 0 means that there is none yet.
@@ -31,6 +33,8 @@ type inbound struct {
 	payload []byte // unmasked; valid until the next call of next
 	// owned says that payload is the receiver's to keep.
 	owned bool
+	// deflated says that payload is still compressed; next never returns it so.
+	deflated bool
 }
 
 // frameReader puts frames together from bytes in whatever pieces they arrive. It keeps memory only while a frame or a
@@ -41,14 +45,15 @@ type frameReader struct {
 
 // assembly is a frame or message under way.
 type assembly struct {
-	head    [ws.MaxHeaderSize]byte // the header's bytes while it is not complete
-	headLen int
-	inFrame bool // the header is complete, payload is missing
-	header  ws.Header
-	got     int64 // payload bytes of this frame so far
-	op      ws.OpCode
-	message []byte // the message's bytes so far; op tells whether there is one
-	control [ws.MaxControlFramePayloadSize]byte
+	head     [ws.MaxHeaderSize]byte // the header's bytes while it is not complete
+	headLen  int
+	inFrame  bool // the header is complete, payload is missing
+	header   ws.Header
+	got      int64 // payload bytes of this frame so far
+	op       ws.OpCode
+	deflated bool   // of the message: its first frame had RSV1
+	message  []byte // the message's bytes so far; op tells whether there is one
+	control  [ws.MaxControlFramePayloadSize]byte
 }
 
 // next takes bytes from the front of b, unmasking them in place, until one message or control frame is complete or b is
@@ -72,7 +77,7 @@ func (r *frameReader) next(b []byte, lim frameLimits, pool *assemblyPool) (int, 
 				payload := rest[:h.Length:h.Length]
 				ws.Cipher(payload, h.Mask, 0)
 				r.settle(pool)
-				in, fault := checked(inbound{op: h.OpCode, payload: payload})
+				in, fault := checked(inbound{op: h.OpCode, payload: payload, deflated: h.Rsv == rsvDeflated}, lim)
 				return taken + int(h.Length), in, fault
 			}
 			r.begin(h, pool)
@@ -84,7 +89,7 @@ func (r *frameReader) next(b []byte, lim frameLimits, pool *assemblyPool) (int, 
 		}
 		if in := r.part.finish(); in.op != 0 {
 			r.settle(pool)
-			in, fault := checked(in)
+			in, fault := checked(in, lim)
 			return taken, in, fault
 		}
 	}
@@ -170,6 +175,14 @@ func (r *frameReader) check(h ws.Header, lim frameLimits) gateway.Close {
 		state = state.Set(ws.StateFragmented)
 		soFar = len(r.part.message)
 	}
+	deflated := r.part != nil && r.part.deflated
+	if h.Rsv == rsvDeflated && lim.inflaters != nil && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary) {
+		deflated, h.Rsv = true, 0 // RFC 7692 §6: on the first frame of a message, and nowhere else
+	}
+	if deflated { // what it inflates to is held to the limit itself
+		lim.frame += deflateSlack(lim.frame)
+		lim.message += deflateSlack(lim.message)
+	}
 	if h.Length < 0 || ws.CheckHeader(h, state) != nil {
 		return gateway.Close{Code: int(ws.StatusProtocolError), Reason: reasonProtocol}
 	}
@@ -196,7 +209,7 @@ func (r *frameReader) begin(h ws.Header, pool *assemblyPool) {
 		return
 	}
 	if h.OpCode != ws.OpContinuation {
-		a.op = h.OpCode
+		a.op, a.deflated = h.OpCode, h.Rsv == rsvDeflated
 		a.message = make([]byte, 0, min(h.Length, trustedBytes))
 	}
 }
@@ -223,8 +236,8 @@ func (a *assembly) finish() inbound {
 		// A copy, since the assembly goes back to its pool; a control frame in pieces is rare.
 		return inbound{op: a.header.OpCode, payload: bytes.Clone(a.control[:a.header.Length]), owned: true}
 	case a.header.Fin:
-		in := inbound{op: a.op, payload: a.message, owned: true}
-		a.op, a.message = 0, nil
+		in := inbound{op: a.op, payload: a.message, owned: true, deflated: a.deflated}
+		a.op, a.message, a.deflated = 0, nil, false
 		return in
 	}
 	return inbound{}
@@ -238,8 +251,15 @@ func (r *frameReader) settle(pool *assemblyPool) {
 	}
 }
 
-// checked holds a complete message to RFC 6455 §8.1. Control payloads are checked by whoever reads them.
-func checked(in inbound) (inbound, gateway.Close) {
+// checked inflates a complete message and holds it to RFC 6455 §8.1. Control payloads are checked by whoever reads them.
+func checked(in inbound, lim frameLimits) (inbound, gateway.Close) {
+	if in.deflated {
+		plain, fault := lim.inflaters.inflate(in.payload, lim.message)
+		if fault.Code != 0 {
+			return inbound{}, fault
+		}
+		in = inbound{op: in.op, payload: plain, owned: true}
+	}
 	if in.op == ws.OpText && !utf8.Valid(in.payload) {
 		return inbound{}, gateway.Close{Code: int(ws.StatusInvalidFramePayloadData), Reason: reasonUTF8}
 	}

@@ -45,6 +45,8 @@ type Server struct {
 
 	buffers    bufferPool
 	assemblies assemblyPool
+	inflaters  inflaterPool
+	deflaters  deflaterPool
 	exchanges  exchangePool
 
 	upgrades       chan struct{} // a slot for each handshake under way

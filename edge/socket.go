@@ -16,7 +16,8 @@ type socket struct {
 
 	// What the connection is: never changes.
 	conn    gateway.Connection
-	context []byte // event.AppendConnection's bytes
+	context []byte     // event.AppendConnection's bytes
+	window  windowBits // of compressed messages; 0 when that was not negotiated
 
 	// Times in Unix nanoseconds.
 	heard   atomic.Int64 // last bytes from the client

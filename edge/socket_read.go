@@ -23,9 +23,11 @@ func (k *socket) receive(b []byte) (int, bool) {
 		case readDiscard:
 			return len(b), true
 		}
-		n, in, fault := k.frames.next(b[taken:], frameLimits{
-			frame: limits.MaxFrameBytes, message: limits.MaxMessageBytes, binary: limits.Binary,
-		}, &k.server.assemblies)
+		lim := frameLimits{frame: limits.MaxFrameBytes, message: limits.MaxMessageBytes, binary: limits.Binary}
+		if k.window != 0 {
+			lim.inflaters = &k.server.inflaters
+		}
+		n, in, fault := k.frames.next(b[taken:], lim, &k.server.assemblies)
 		taken += n
 		if fault.Code != 0 {
 			k.fail(fault)

@@ -16,7 +16,7 @@ import (
 // push sends a message that the client did not ask for. The error is CodeGone or CodeSlowClient.
 func (k *socket) push(op ws.OpCode, payload []byte, limits gateway.Limits) error {
 	buf := k.server.buffers.get()
-	buf.b = appendMessage(buf.b, op, payload, limits.MaxFrameBytes)
+	buf.b = k.server.deflaters.appendMessage(buf.b, k.window, op, payload, limits.MaxFrameBytes)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.state != socketOpen {
@@ -37,7 +37,7 @@ func (k *socket) push(op ws.OpCode, payload []byte, limits gateway.Limits) error
 // answer sends a message that the client waits for. A closing socket drops it.
 func (k *socket) answer(op ws.OpCode, payload []byte, limits gateway.Limits) {
 	buf := k.server.buffers.get()
-	buf.b = appendMessage(buf.b, op, payload, limits.MaxFrameBytes)
+	buf.b = k.server.deflaters.appendMessage(buf.b, k.window, op, payload, limits.MaxFrameBytes)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.state != socketOpen {

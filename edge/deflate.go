@@ -1,0 +1,218 @@
+package edge
+
+import (
+	"bytes"
+	"io"
+	"sync"
+
+	"github.com/gobwas/ws"
+	"github.com/klauspost/compress/flate"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+const (
+	// minDeflateBytes is the smallest message that we compress: below it a message without earlier context saves less
+	// than a network packet.
+	minDeflateBytes = 512
+	// maxDeflateStreams is how many finished deflate streams one message may consist of (RFC 7692 §7.2.3.5). Senders use
+	// one or two; each more costs us a restart.
+	maxDeflateStreams = 16
+	// deflateReach is how far back deflate can refer (RFC 1951 §2).
+	deflateReach = 1 << maxWindowBits
+	// rsvDeflated is RSV1 as the frame codec counts reserved bits; it marks a compressed message (RFC 7692 §6).
+	rsvDeflated = 0x4
+)
+
+// reasonDeflate is ours; neither RFC 7692 nor Amazon says what bad data is called.
+const reasonDeflate = "Invalid compressed data"
+
+const (
+	// deflateTail ends every compressed message and does not travel (RFC 7692 §7.2.1).
+	deflateTail = "\x00\x00\xff\xff"
+	// deflateEnd is an empty last block, so that the inflater sees an end.
+	deflateEnd = "\x01\x00\x00\xff\xff"
+)
+
+// deflateSlack is what compression may add to n bytes that it can't shrink: five bytes for a stored block, of which
+// common encoders write one per 16 KiB.
+func deflateSlack(n int) int {
+	const perBlock, fixed = 10, 64 // one part in 1,024, and the ends
+	return n>>perBlock + fixed
+}
+
+// inflaterPool keeps inflaters between messages: 40 KiB each, held only while a message is read.
+type inflaterPool struct{ pool sync.Pool }
+
+// inflater reads one compressed message.
+type inflater struct {
+	source messageSource
+	reader io.ReadCloser
+	reset  flate.Resetter
+}
+
+func (p *inflaterPool) get() (*inflater, error) {
+	if f, ok := p.pool.Get().(*inflater); ok {
+		return f, nil
+	}
+	f := new(inflater)
+	f.reader = flate.NewReader(&f.source)
+	var ok bool
+	if f.reset, ok = f.reader.(flate.Resetter); !ok {
+		return nil, gateway.Errorf(gateway.CodeInternal, "the inflater can't be reused")
+	}
+	return f, nil
+}
+
+func (p *inflaterPool) put(f *inflater) {
+	f.source = messageSource{}
+	p.pool.Put(f)
+}
+
+// inflate returns the message whose compressed form is payload, in memory of its own. The result has at most limit
+// bytes, whatever payload says; a Close with a code says that it would be longer or that payload is no deflate data.
+func (p *inflaterPool) inflate(payload []byte, limit int) ([]byte, gateway.Close) {
+	f, err := p.get()
+	if err != nil {
+		return nil, gateway.Close{Code: int(ws.StatusInternalServerError)}
+	}
+	defer p.put(f)
+	f.source = messageSource{parts: [3][]byte{payload, []byte(deflateTail), []byte(deflateEnd)}}
+	const guess = 4 // text shrinks to a quarter or so
+	out := make([]byte, 0, min(guess*len(payload)+1, limit+1, trustedBytes))
+	bad := gateway.Close{Code: int(ws.StatusInvalidFramePayloadData), Reason: reasonDeflate}
+	for range maxDeflateStreams {
+		if f.reset.Reset(&f.source, out[max(0, len(out)-deflateReach):]) != nil {
+			return nil, bad
+		}
+		out, err = f.readTo(out, limit)
+		switch {
+		case len(out) > limit:
+			return nil, gateway.Close{Code: int(ws.StatusMessageTooBig), Reason: reasonTooBig}
+		case err != nil:
+			return nil, bad
+		case f.source.empty():
+			return out, gateway.Close{}
+		}
+	}
+	return nil, bad
+}
+
+// readTo appends what the stream gives until its end, or until there is more than limit.
+func (f *inflater) readTo(out []byte, limit int) ([]byte, error) {
+	for {
+		if len(out) == cap(out) {
+			grown := make([]byte, len(out), min(2*cap(out)+minDeflateBytes, limit+1))
+			copy(grown, out)
+			out = grown
+		}
+		n, err := f.reader.Read(out[len(out):min(cap(out), limit+1)])
+		out = out[:len(out)+n]
+		switch {
+		case len(out) > limit:
+			return out, nil
+		case err == io.EOF:
+			return out, nil
+		case err != nil:
+			return out, err
+		}
+	}
+}
+
+// messageSource gives a message's bytes and then its tail. It is read byte by byte, so that a finished stream leaves
+// what follows it.
+type messageSource struct{ parts [3][]byte }
+
+func (s *messageSource) empty() bool { return len(s.parts[0])+len(s.parts[1])+len(s.parts[2]) == 0 }
+
+func (s *messageSource) next() *[]byte {
+	for i := range s.parts {
+		if len(s.parts[i]) > 0 {
+			return &s.parts[i]
+		}
+	}
+	return nil
+}
+
+func (s *messageSource) Read(b []byte) (int, error) {
+	part := s.next()
+	if part == nil {
+		return 0, io.EOF
+	}
+	n := copy(b, *part)
+	*part = (*part)[n:]
+	return n, nil
+}
+
+func (s *messageSource) ReadByte() (byte, error) {
+	part := s.next()
+	if part == nil {
+		return 0, io.EOF
+	}
+	c := (*part)[0]
+	*part = (*part)[1:]
+	return c, nil
+}
+
+// deflaterPool keeps deflaters between messages, one pool for each window.
+type deflaterPool struct {
+	pools [maxWindowBits - minWindowBits + 1]sync.Pool
+}
+
+// deflater compresses one message at a time.
+type deflater struct {
+	out    bytes.Buffer
+	writer *flate.Writer
+}
+
+func (p *deflaterPool) get(window windowBits) (*deflater, error) {
+	if d, ok := p.pools[window-minWindowBits].Get().(*deflater); ok {
+		return d, nil
+	}
+	d := new(deflater)
+	var err error
+	if window == maxWindowBits {
+		d.writer, err = flate.NewWriter(&d.out, flate.BestSpeed)
+	} else {
+		d.writer, err = flate.NewWriterWindow(&d.out, 1<<window)
+	}
+	return d, err
+}
+
+func (p *deflaterPool) put(d *deflater, window windowBits) {
+	if d.out.Cap() > keepBufferBytes {
+		d.out = bytes.Buffer{}
+	}
+	p.pools[window-minWindowBits].Put(d)
+}
+
+// appendMessage appends a message as frames, compressed if that was negotiated and makes it smaller. Large messages are
+// cut into frames as plain ones are; RSV1 is on the first (RFC 7692 §6.1).
+func (p *deflaterPool) appendMessage(dst []byte, window windowBits, op ws.OpCode, payload []byte, maxFrame int) []byte {
+	if window == 0 || len(payload) < minDeflateBytes {
+		return appendMessage(dst, op, payload, maxFrame)
+	}
+	d, err := p.get(window)
+	if err != nil {
+		return appendMessage(dst, op, payload, maxFrame)
+	}
+	defer p.put(d, window)
+	small, err := d.deflate(payload)
+	if err != nil || len(small) >= len(payload) {
+		return appendMessage(dst, op, payload, maxFrame)
+	}
+	return appendFrames(dst, ws.Header{OpCode: op, Rsv: rsvDeflated}, small, maxFrame)
+}
+
+// deflate compresses payload without its tail; the result is valid until the deflater is used again.
+func (d *deflater) deflate(payload []byte) ([]byte, error) {
+	d.out.Reset()
+	d.writer.Reset(&d.out)
+	if _, err := d.writer.Write(payload); err != nil {
+		return nil, err
+	}
+	if err := d.writer.Flush(); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(d.out.Bytes(), []byte(deflateTail)), nil
+}

@@ -319,3 +319,14 @@ func TestCloseByQuery(t *testing.T) {
 		}
 	}
 }
+
+// TestEventQuery: the signature of a presigned handshake is no business of the backend (contract/control-plane.md §3.10).
+func TestEventQuery(t *testing.T) {
+	const query = "room=a%20b&X-Amz-Signature=0f&X-Amz-Date=20260101T000000Z&last"
+	for authorizer, want := range map[string]string{"": query, gateway.AuthorizerNone: query, gateway.AuthorizerIAM: "room=a%20b&last"} {
+		program := compileChat(t, chatAPI(func(a *gateway.API) { a.Routes[gateway.RouteConnect].Authorizer = authorizer }))
+		if got := (&handshake{program: program, query: query}).eventQuery(); got != want {
+			t.Errorf("authorizer %q: %q, want %q", authorizer, got, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/authorizers/sigv4"
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
@@ -80,13 +81,21 @@ func (s *Server) connectEvent(h *handshake, route *router.Route) *gateway.Event 
 	b := event.AppendConnection(nil, &h.conn)
 	b = append(b, route.Context()...)
 	b = event.AppendMessage(b, event.MessageInfo{
-		Kind: gateway.EventConnect, Request: h.request, Time: h.arrived, Query: &event.QueryInfo{Raw: h.query},
+		Kind: gateway.EventConnect, Request: h.request, Time: h.arrived, Query: &event.QueryInfo{Raw: h.eventQuery()},
 	})
 	return &gateway.Event{
 		Kind: gateway.EventConnect, API: h.conn.API, Stage: h.conn.Stage, Route: route.Key(), Subject: route.Subject(),
 		Expect: gateway.ExpectReply, Timeout: route.Timeout(), Connection: h.conn.ID, Request: h.request, Context: b,
 		Header: connectHeader(h.head.header, h.arrived),
 	}
+}
+
+// eventQuery is the query that events tell: where it was a signature's too, the application's part of it alone.
+func (h *handshake) eventQuery() string {
+	if a := h.program.Authorizer(); a != nil && a.Type() == gateway.AuthorizerType(gateway.AuthorizerIAM) {
+		return sigv4.WithoutSignature(h.query)
+	}
+	return h.query
 }
 
 // connectHeader is the client's header in the client's case, less what ends at this hop and what is reserved, and with a

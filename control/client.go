@@ -19,12 +19,15 @@ import (
 type ClientConfig struct {
 	// Admin is the URL of --admin, such as http://127.0.0.1:8081; host:port alone means http. Empty means DefaultListen.
 	Admin string
+	// Credentials sign every call; the zero value signs none, which is enough for dev.
+	Credentials Credentials
 }
 
 // Client calls the admin listener of a running gateway. It implements gateway.Connections by @connections callbacks.
 // Its methods may be called concurrently; their errors are *gateway.Error.
 type Client struct {
 	base      string
+	signer    *signer // nil: calls are not signed
 	http      *http.Client
 	transport *http.Transport
 }
@@ -55,6 +58,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 	}
 	return &Client{
 		base:      strings.TrimSuffix(base.String(), "/"),
+		signer:    newSigner(c.Credentials),
 		transport: transport,
 		http: &http.Client{
 			Transport: transport,
@@ -84,6 +88,9 @@ func (c *Client) do(ctx context.Context, call call) (*http.Response, error) {
 	for name, values := range call.header {
 		request.Header[name] = values
 	}
+	if err := c.signer.sign(ctx, request, call.body); err != nil {
+		return nil, err
+	}
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, c.unreached(ctx, err)
@@ -93,6 +100,26 @@ func (c *Client) do(ctx context.Context, call call) (*http.Response, error) {
 		return nil, c.refusal(response)
 	}
 	return response, nil
+}
+
+// answer makes a call and reads the JSON of its answer into v, or drops it when v is nil.
+func (c *Client) answer(ctx context.Context, call call, v any) error {
+	response, err := c.do(ctx, call)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // only read
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxKeyAnswer))
+	if err != nil {
+		return c.unreached(ctx, err)
+	}
+	if v == nil {
+		return nil
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return gateway.Errorf(gateway.CodeIntegration, "%s answered with something that is not expected: is that the gateway's --admin address?", c.base).Because(err)
+	}
+	return nil
 }
 
 // unreached says why no answer came.
@@ -123,6 +150,9 @@ func (c *Client) refusal(response *http.Response) *gateway.Error {
 		Message string `json:"message"` // encoding/json takes it in any case
 	}
 	if json.Unmarshal(text, &body) == nil && body.Message != "" {
+		if advice := c.signer.advice(response.Header.Get("X-Amzn-Errortype")); advice != "" {
+			return gateway.Errorf(code, "%s", advice).Because(errors.New(body.Message))
+		}
 		return gateway.Errorf(code, "%s", body.Message)
 	}
 	if code == gateway.CodeInternal || len(text) > 0 {

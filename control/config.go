@@ -6,15 +6,16 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/sallyport/sallyport/authorizers/sigv4"
 	"github.com/sallyport/sallyport/gateway"
 )
 
-// Access says who may use the management reads under /v1.
+// Access says who may make the management calls under /v1.
 type Access uint8
 
 const (
-	// AccessClosed refuses them all: the answer until callers can sign (DESIGN §3.11).
-	AccessClosed Access = iota
+	// AccessSigned lets those in who sign with a key of Config.Keys that allows accesskeys.ActionManage.
+	AccessSigned Access = iota
 	// AccessOpen lets everybody in who reaches the listener; for dev, which binds loopback only.
 	AccessOpen
 )
@@ -43,7 +44,11 @@ type Config struct {
 	// Listen is the host:port of --admin; empty means DefaultListen.
 	Listen string
 	Access Access
-	// Hosts are the names under which the gateway is reached (--domain), each with its subdomains. Open management reads
+	// Keys are the access keys that calls are signed with; nil means that there are none, and AccessSigned refuses everybody.
+	Keys sigv4.Keys
+	// AccessKeys answers /v1/access-keys; nil means 404.
+	AccessKeys AccessKeys
+	// Hosts are the names under which the gateway is reached (--domain), each with its subdomains. Open management calls
 	// answer only under these, localhost and IP addresses, so that no web page can read them by a name of its own that
 	// points here (DNS rebinding).
 	Hosts []string
@@ -77,6 +82,9 @@ func (c *Config) check() error {
 	}
 	if (c.Callbacks == nil) != (c.IsCallback == nil) {
 		return errors.New("control: Config.Callbacks and Config.IsCallback belong together")
+	}
+	if c.Keys == nil {
+		c.Keys = noKeys{}
 	}
 	if c.Listen == "" {
 		c.Listen = DefaultListen

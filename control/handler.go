@@ -2,14 +2,13 @@ package control
 
 import (
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
-
-// streamPrefix is what the streams' paths begin with. They have no HEAD: it would go on for ever with nothing to read.
-const streamPrefix = "/v1/"
 
 // handler is the way of a request: cross-origin guard → callback or table of paths.
 func (s *Server) handler() http.Handler {
@@ -17,34 +16,51 @@ func (s *Server) handler() http.Handler {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusForbidden, "Cross-origin requests are refused")
 	}))
-	paths := map[string]http.HandlerFunc{
-		"/livez":          s.alive,
-		"/healthz":        s.alive,
-		"/readyz":         s.ready,
-		"/version":        s.version,
-		"/v1/connections": s.managed(s.connections),
-		"/v1/tail":        s.managed(s.tail),
-	}
-	if s.cfg.Metrics != nil {
-		paths["/metrics"] = s.cfg.Metrics.ServeHTTP
-	}
+	paths := s.paths()
 	return guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.EscapedPath()
 		if s.cfg.IsCallback != nil && s.cfg.IsCallback(path) {
 			s.callback(w, r)
 			return
 		}
-		serve, ok := paths[path]
+		methods, ok := paths[path]
+		if id, below := strings.CutPrefix(path, pathAccessKeys+"/"); !ok && below && id != "" && !strings.Contains(id, "/") {
+			methods, ok = paths[pathAccessKeys+"/"]
+		}
+		serve := methods[r.Method]
 		switch {
 		case !ok:
 			refuse(w, http.StatusNotFound, "Not Found")
-		case r.Method != http.MethodGet && (r.Method != http.MethodHead || strings.HasPrefix(path, streamPrefix)):
-			w.Header().Set("Allow", http.MethodGet)
+		case serve == nil:
+			w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
 			refuse(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 		default:
 			serve(w, r)
 		}
 	}))
+}
+
+// methods are the handlers of one path.
+type methods map[string]http.HandlerFunc
+
+// paths is the table of what is served beside callbacks. The streams have no HEAD: it would go on for ever with nothing to
+// read.
+func (s *Server) paths() map[string]methods {
+	both := func(h http.HandlerFunc) methods { return methods{http.MethodGet: h, http.MethodHead: h} }
+	paths := map[string]methods{
+		"/livez":             both(s.alive),
+		"/healthz":           both(s.alive),
+		"/readyz":            both(s.ready),
+		"/version":           both(s.version),
+		"/v1/connections":    {http.MethodGet: s.managed(reads(s.connections))},
+		"/v1/tail":           {http.MethodGet: s.managed(reads(s.tail))},
+		pathAccessKeys:       {http.MethodGet: s.managed(s.listKeys), http.MethodPost: s.managed(s.createKey)},
+		pathAccessKeys + "/": {http.MethodDelete: s.managed(s.deleteKey)}, // with an id behind it
+	}
+	if s.cfg.Metrics != nil {
+		paths["/metrics"] = both(s.cfg.Metrics.ServeHTTP)
+	}
+	return paths
 }
 
 // callback hands a request to the edge. A page that came under a foreign name is of the same origin to a browser, so
@@ -55,24 +71,6 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.cfg.Callbacks.ServeHTTP(w, r)
-}
-
-// closedMessage says what to do instead.
-const closedMessage = "Management calls become available here with signed calls; until then use the command with --nats URL, " +
-	"which asks over NATS"
-
-// managed lets a management read pass to whoever may have it.
-func (s *Server) managed(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case s.cfg.Access != AccessOpen:
-			refuse(w, http.StatusForbidden, closedMessage)
-		case !s.ownHost(r.Host):
-			refuse(w, http.StatusForbidden, "This gateway is not called "+printableHost(r.Host)+"; use localhost, its IP address or --domain")
-		default:
-			next(w, r)
-		}
-	}
 }
 
 // ownHost reports whether a Host header is a name of ours. An IP address is: no name was resolved to get here.
@@ -138,6 +136,11 @@ func answer(w http.ResponseWriter, status int, body any) {
 	if err != nil { // the bodies above are plain
 		status, text = http.StatusInternalServerError, []byte(`{"message":"Internal Server Error"}`)
 	}
+	writeJSON(w, status, text)
+}
+
+// writeJSON answers with a body that is JSON already.
+func writeJSON(w http.ResponseWriter, status int, text []byte) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("Cache-Control", "no-store")

@@ -114,17 +114,3 @@ func TestWebPagesAreKeptOut(t *testing.T) {
 		}
 	}
 }
-
-func TestClosedManagement(t *testing.T) {
-	asked := false
-	r := start(t, Config{Connections: listOf(), Subscribe: noEvents(&asked)})
-	for _, path := range []string{"/v1/connections", "/v1/tail"} {
-		status, body, _ := r.ask(t, "GET", path)
-		if text := message(t, body); status != 403 || !strings.Contains(text, "signed calls") || !strings.Contains(text, "--nats URL") {
-			t.Errorf("%s: %d %s", path, status, body)
-		}
-	}
-	if asked {
-		t.Error("a refused tail subscribed")
-	}
-}

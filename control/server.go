@@ -9,11 +9,14 @@ import (
 	"net/http"
 	"sync"
 	"syscall"
+
+	"github.com/sallyport/sallyport/authorizers/sigv4"
 )
 
 // Server is the admin listener. New, then Listen, then Serve, once each.
 type Server struct {
 	cfg      Config
+	verifier *sigv4.Verifier
 	http     *http.Server
 	listener net.Listener
 
@@ -33,7 +36,11 @@ func New(c Config) (*Server, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: c, tails: newPlaces(MaxTails), lists: newPlaces(MaxLists)}
+	verifier, err := sigv4.New(sigv4.Config{Keys: c.Keys, Services: []string{serviceSallyport, sigv4.ServiceExecuteAPI}})
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: c, verifier: verifier, tails: newPlaces(MaxTails), lists: newPlaces(MaxLists)}
 	s.exchanging, s.stopExchanging = context.WithCancel(context.Background())
 	s.streaming, s.stopStreaming = context.WithCancel(s.exchanging)
 	s.http = &http.Server{

@@ -29,13 +29,6 @@ func listOf(all ...gateway.ConnectionStatus) func(context.Context, ConnectionFil
 	}
 }
 
-func noEvents(asked *bool) func(context.Context, TailFilter) (<-chan []byte, error) {
-	return func(context.Context, TailFilter) (<-chan []byte, error) {
-		*asked = true
-		return nil, nil
-	}
-}
-
 // events is a Subscribe function that a test scripts: it tells of each subscription and gives the channel away.
 type events struct {
 	opened chan subscription

@@ -20,8 +20,9 @@ func (serveCommand) Help() string {
 
     sallyport serve chat.yaml --listen :8080 --data /var/lib/sallyport
 
-HTTP callbacks are refused (403), since this version can't check signatures yet; backends push over
-NATS. SIGTERM stops accepting, closes clients with 1001, runs $disconnect and exits with 0.`
+HTTP callbacks and management calls must be signed with an access key. The root key comes from
+SALLYPORT_ROOT_ACCESS_KEY_ID and SALLYPORT_ROOT_SECRET_ACCESS_KEY, others from "sallyport access-keys";
+without a root key all are refused, and backends push over NATS. SIGTERM stops accepting, closes clients with 1001, runs $disconnect and exits with 0.`
 }
 
 // Run runs until ctx ends.

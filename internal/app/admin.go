@@ -14,7 +14,7 @@ import (
 // startAdmin opens the admin listener: health, metrics, management reads, callbacks.
 func (p *process) startAdmin(ctx context.Context, fail context.CancelCauseFunc) error {
 	config := control.Config{
-		Listen: p.config.Admin, Access: p.access(), Hosts: []string{p.config.Domain}, Build: control.Build{Version: p.config.Version},
+		Listen: p.config.Admin, Access: p.access(), Keys: p.keys, AccessKeys: p.keys, Hosts: []string{p.config.Domain}, Build: control.Build{Version: p.config.Version},
 		Ready: p.faults, Metrics: p.telemetry.Handler, Connections: p.listConnections, Subscribe: p.subscribe, Logger: p.logger,
 	}
 	if p.config.has(RoleEdge) {
@@ -43,13 +43,6 @@ func (p *process) startAdmin(ctx context.Context, fail context.CancelCauseFunc) 
 		}
 	})
 	return nil
-}
-
-func (p *process) access() control.Access {
-	if p.config.Mode == ModeDev {
-		return control.AccessOpen
-	}
-	return control.AccessClosed
 }
 
 // faults are the reasons why this process is not ready.

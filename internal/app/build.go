@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport/sallyport/accesskeys"
 	"github.com/sallyport/sallyport/accesslog"
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/connstore/journal"
@@ -39,6 +40,7 @@ type process struct {
 	conn        *bus.Conn
 	subjects    bus.Subjects
 	store       *journal.Store
+	keys        *accesskeys.Store
 	definitions *definitions
 	live        router.Live
 	worker      *integrations.Worker
@@ -79,6 +81,7 @@ func (p *process) start(ctx context.Context, fail context.CancelCauseFunc) error
 		p.startTelemetry,
 		p.startNATS,
 		p.startStore,
+		p.startAccess,
 		p.startDefinitions,
 		p.startWorker,
 		p.startCommand,

@@ -133,7 +133,7 @@ func (p *process) openEdge(ctx context.Context, listen string) (*incarnation, st
 	}
 	in.server, err = edge.New(edge.Config{
 		Listen: listen, Domain: p.config.Domain, Live: &p.live, Sender: in.client, Invoker: in.client, Journal: in.journal,
-		Remote: p.edge.remote, Lease: p.store.Leased, Callbacks: p.callbackPolicy(), DrainTimeout: p.config.DrainTimeout,
+		Remote: p.edge.remote, Lease: p.store.Leased, Callbacks: p.callbackPolicy(), Keys: p.keys, DrainTimeout: p.config.DrainTimeout,
 		Observe: p.observe, Observing: p.observing, AccessLog: p.accessLog.Write, Logger: p.logger,
 		TracerProvider: p.telemetry.TracerProvider, MeterProvider: p.telemetry.MeterProvider,
 	})
@@ -296,14 +296,6 @@ func (p *process) trySettle(ctx context.Context, orphans *connstore.Orphans) err
 		return err
 	}
 	return orphans.Done(ctx)
-}
-
-// callbackPolicy: HTTP callbacks are open in dev; serve refuses them until it can check signatures (DESIGN §3.11).
-func (p *process) callbackPolicy() edge.CallbackPolicy {
-	if p.config.Mode == ModeDev {
-		return edge.CallbacksOpen
-	}
-	return edge.CallbacksRefused
 }
 
 // observing reports whether somebody wants to see events now.

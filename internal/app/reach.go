@@ -12,9 +12,10 @@ import (
 // ReachConfig says how a command reaches a running gateway: by its admin listener, or, with NATS.URL, by the NATS that it
 // uses.
 type ReachConfig struct {
-	// Admin is the URL of the admin listener.
-	Admin string
-	NATS  NATSConfig
+	// Admin is the URL of the admin listener; Credentials sign what is asked of it.
+	Admin       string
+	Credentials control.Credentials
+	NATS        NATSConfig
 	// Prefix begins every subject.
 	Prefix string
 }
@@ -31,7 +32,7 @@ type Reach struct {
 // OpenReach checks the configuration, and connects where the way is NATS. Close ends it.
 func OpenReach(ctx context.Context, c ReachConfig) (*Reach, error) {
 	if c.NATS.URL == "" {
-		client, err := control.NewClient(control.ClientConfig{Admin: c.Admin})
+		client, err := control.NewClient(control.ClientConfig{Admin: c.Admin, Credentials: c.Credentials})
 		if err != nil {
 			return nil, usageError{err}
 		}

@@ -1,0 +1,53 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sallyport/sallyport/accesskeys"
+	"github.com/sallyport/sallyport/control"
+	"github.com/sallyport/sallyport/edge"
+)
+
+// startAccess opens the access keys that callbacks, handshakes and management calls are signed with. Without a root key
+// nobody can sign; serve then starts all the same, since clients and NATS need no signatures.
+func (p *process) startAccess(ctx context.Context, _ context.CancelCauseFunc) error {
+	root, ok, err := accesskeys.RootFrom(p.config.Getenv)
+	if err != nil {
+		return usageError{err}
+	}
+	if !ok && p.config.Mode == ModeServe {
+		p.logger.Warn("no root access key: every signed call is refused, and NATS is the only way for callbacks and commands; set both variables to change that",
+			"variables", accesskeys.EnvRootID+", "+accesskeys.EnvRootSecret)
+	}
+	config := accesskeys.Config{Root: root, Logger: p.logger}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if ok {
+		// Without a root secret nothing that is stored opens, and nothing can be stored.
+		if config.Bucket, err = accesskeys.OpenBucket(ctx, p.conn, p.config.Prefix, p.config.NATS.JSDomain); err != nil {
+			return fmt.Errorf("access keys: %w", err)
+		}
+	}
+	if p.keys, err = accesskeys.Open(ctx, config); err != nil {
+		return err
+	}
+	p.life.onStop("access keys", func(context.Context) error { p.keys.Close(); return nil })
+	return nil
+}
+
+// access is who may make management calls.
+func (p *process) access() control.Access {
+	if p.config.Mode == ModeDev {
+		return control.AccessOpen
+	}
+	return control.AccessSigned
+}
+
+// callbackPolicy: HTTP callbacks are open in dev; serve wants them signed (DESIGN §3.11).
+func (p *process) callbackPolicy() edge.CallbackPolicy {
+	if p.config.Mode == ModeDev {
+		return edge.CallbacksOpen
+	}
+	return edge.CallbacksSigned
+}

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 
+	"github.com/sallyport/sallyport/authorizers/iam"
 	"github.com/sallyport/sallyport/authorizers/request"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
@@ -17,6 +18,8 @@ func (p *process) authorizers(invoker gateway.Invoker) func(*router.Program, *ro
 			return request.New(request.Config{
 				Invoker: invoker, API: program.API(), Stage: program.Stage(), Name: a.Name(), Subject: a.Subject(), Timeout: a.Timeout(),
 			})
+		case gateway.AuthorizerType(gateway.AuthorizerIAM):
+			return iam.New(iam.Config{Keys: p.keys})
 		}
 		return nil, fmt.Errorf("this build has no authorizers of type %s", a.Type())
 	}

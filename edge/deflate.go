@@ -2,7 +2,9 @@ package edge
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/gobwas/ws"
@@ -30,8 +32,8 @@ const reasonDeflate = "Invalid compressed data"
 const (
 	// deflateTail ends every compressed message and does not travel (RFC 7692 §7.2.1).
 	deflateTail = "\x00\x00\xff\xff"
-	// deflateEnd is an empty last block, so that the inflater sees an end.
-	deflateEnd = "\x01\x00\x00\xff\xff"
+	// deflateEnd is the tail and an empty last block, so that the inflater sees an end.
+	deflateEnd = deflateTail + "\x01\x00\x00\xff\xff"
 )
 
 // deflateSlack is what compression may add to n bytes that it can't shrink: five bytes for a stored block, of which
@@ -47,6 +49,8 @@ type inflaterPool struct{ pool sync.Pool }
 // inflater reads one compressed message.
 type inflater struct {
 	source messageSource
+	end    []byte // deflateEnd
+	out    []byte // the message while its length is not known
 	reader io.ReadCloser
 	reset  flate.Resetter
 }
@@ -55,7 +59,7 @@ func (p *inflaterPool) get() (*inflater, error) {
 	if f, ok := p.pool.Get().(*inflater); ok {
 		return f, nil
 	}
-	f := new(inflater)
+	f := &inflater{end: []byte(deflateEnd)}
 	f.reader = flate.NewReader(&f.source)
 	var ok bool
 	if f.reset, ok = f.reader.(flate.Resetter); !ok {
@@ -66,6 +70,9 @@ func (p *inflaterPool) get() (*inflater, error) {
 
 func (p *inflaterPool) put(f *inflater) {
 	f.source = messageSource{}
+	if cap(f.out) > keepBufferBytes {
+		f.out = nil
+	}
 	p.pool.Put(f)
 }
 
@@ -77,81 +84,73 @@ func (p *inflaterPool) inflate(payload []byte, limit int) ([]byte, gateway.Close
 		return nil, gateway.Close{Code: int(ws.StatusInternalServerError)}
 	}
 	defer p.put(f)
-	f.source = messageSource{parts: [3][]byte{payload, []byte(deflateTail), []byte(deflateEnd)}}
-	const guess = 4 // text shrinks to a quarter or so
-	out := make([]byte, 0, min(guess*len(payload)+1, limit+1, trustedBytes))
+	f.source = messageSource{payload: payload, end: f.end}
+	f.out = f.out[:0]
 	bad := gateway.Close{Code: int(ws.StatusInvalidFramePayloadData), Reason: reasonDeflate}
 	for range maxDeflateStreams {
-		if f.reset.Reset(&f.source, out[max(0, len(out)-deflateReach):]) != nil {
+		if f.reset.Reset(&f.source, f.out[max(0, len(f.out)-deflateReach):]) != nil {
 			return nil, bad
 		}
-		out, err = f.readTo(out, limit)
+		err = f.read(limit)
 		switch {
-		case len(out) > limit:
+		case len(f.out) > limit:
 			return nil, gateway.Close{Code: int(ws.StatusMessageTooBig), Reason: reasonTooBig}
 		case err != nil:
 			return nil, bad
 		case f.source.empty():
-			return out, gateway.Close{}
+			return bytes.Clone(f.out), gateway.Close{} // no larger than it must be: a route may keep it
 		}
 	}
 	return nil, bad
 }
 
-// readTo appends what the stream gives until its end, or until there is more than limit.
-func (f *inflater) readTo(out []byte, limit int) ([]byte, error) {
-	for {
-		if len(out) == cap(out) {
-			grown := make([]byte, len(out), min(2*cap(out)+minDeflateBytes, limit+1))
-			copy(grown, out)
-			out = grown
-		}
-		n, err := f.reader.Read(out[len(out):min(cap(out), limit+1)])
-		out = out[:len(out)+n]
+// read appends to out what the stream gives until its end, or until there is more than limit.
+func (f *inflater) read(limit int) error {
+	for len(f.out) <= limit {
+		f.out = slices.Grow(f.out, minDeflateBytes) // doubles what is there
+		n, err := f.reader.Read(f.out[len(f.out):min(cap(f.out), limit+1)])
+		f.out = f.out[:len(f.out)+n]
 		switch {
-		case len(out) > limit:
-			return out, nil
-		case err == io.EOF:
-			return out, nil
+		case errors.Is(err, io.EOF):
+			return nil
 		case err != nil:
-			return out, err
-		}
-	}
-}
-
-// messageSource gives a message's bytes and then its tail. It is read byte by byte, so that a finished stream leaves
-// what follows it.
-type messageSource struct{ parts [3][]byte }
-
-func (s *messageSource) empty() bool { return len(s.parts[0])+len(s.parts[1])+len(s.parts[2]) == 0 }
-
-func (s *messageSource) next() *[]byte {
-	for i := range s.parts {
-		if len(s.parts[i]) > 0 {
-			return &s.parts[i]
+			return err
 		}
 	}
 	return nil
 }
 
+// messageSource gives a message's bytes and then its end. It can be read byte by byte, so that a finished stream leaves
+// what follows it.
+type messageSource struct{ payload, end []byte }
+
+func (s *messageSource) empty() bool { return len(s.payload)+len(s.end) == 0 }
+
 func (s *messageSource) Read(b []byte) (int, error) {
-	part := s.next()
-	if part == nil {
-		return 0, io.EOF
-	}
+	part := s.part()
 	n := copy(b, *part)
 	*part = (*part)[n:]
+	if n == 0 && len(b) > 0 {
+		return 0, io.EOF
+	}
 	return n, nil
 }
 
 func (s *messageSource) ReadByte() (byte, error) {
-	part := s.next()
-	if part == nil {
+	part := s.part()
+	if len(*part) == 0 {
 		return 0, io.EOF
 	}
 	c := (*part)[0]
 	*part = (*part)[1:]
 	return c, nil
+}
+
+func (s *messageSource) part() *[]byte {
+	if len(s.payload) > 0 {
+		return &s.payload
+	}
+	return &s.end
 }
 
 // deflaterPool keeps deflaters between messages, one pool for each window.

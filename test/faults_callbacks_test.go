@@ -171,8 +171,9 @@ func deref(s *string) string {
 	return *s
 }
 
-// In serve, HTTP callbacks are refused with a word on what to do, on both listeners; those by NATS work.
-func TestServeTakesCallbacksByNATSAlone(t *testing.T) {
+// Without a root key serve refuses every HTTP callback and management call, as unsigned, on both listeners, and says so
+// once in the log; callbacks by NATS work.
+func TestServeWithoutKeysTakesCallbacksByNATSAlone(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, map[string]string{"chat.yaml": strings.Replace(smallChat, "limits:", "stages: {prod: {}}\nlimits:", 1)}, asServe)
 	events := serveSubject(t, g.nats, "sallyport.chat.prod.ws.*", reply("answer"))
@@ -181,7 +182,7 @@ func TestServeTakesCallbacksByNATSAlone(t *testing.T) {
 	for _, address := range []string{g.Data, g.Admin} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
 			got := call(t, method, callbackURL(address, "chat/prod", id), "hello")
-			if !strings.HasPrefix(got, "403 ForbiddenException") || !strings.Contains(got, "{prefix}.{api}.{stage}.@connections.{connectionId}") {
+			if !strings.HasPrefix(got, "403 MissingAuthenticationTokenException") {
 				t.Errorf("%s at %s: %s", method, address, got)
 			}
 		}
@@ -190,8 +191,11 @@ func TestServeTakesCallbacksByNATSAlone(t *testing.T) {
 			t.Errorf("a malformed id at %s: %s", address, got)
 		}
 	}
-	if got := call(t, "GET", "http://"+g.Admin+"/v1/connections", ""); !strings.HasPrefix(got, "403") {
+	if got := call(t, "GET", "http://"+g.Admin+"/v1/connections", ""); !strings.HasPrefix(got, "403 MissingAuthenticationTokenException") {
 		t.Errorf("a management call: %s", got)
+	}
+	if n := strings.Count(g.output.String(), "no root access key"); n != 1 {
+		t.Errorf("the log names the missing root key %d times", n)
 	}
 
 	subject := "chat.prod.@connections." + string(id)

@@ -31,6 +31,7 @@ type commands struct {
 	Serve       serveCommand       `cmd:"" help:"Run the gateway."`
 	Validate    validateCommand    `cmd:"" help:"Report every fault of every definition file."`
 	Connections connectionsCommand `cmd:"" help:"List, inspect, push to and close client connections."`
+	AccessKeys  accessKeysCommand  `cmd:"" name:"access-keys" help:"Make, list and remove the keys that calls are signed with."`
 	Tail        tailCommand        `cmd:"" help:"Follow live events."`
 	Template    templateCommand    `cmd:"" help:"Try mapping templates."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

@@ -41,8 +41,8 @@ type Config struct {
 
 // Authorizer is a JWT authorizer. It may be used concurrently.
 type Authorizer struct {
-	config   Config
-	verifier *oidc.IDTokenVerifier
+	config Config
+	oidc   *oidc.Config
 }
 
 var _ gateway.Authorizer = (*Authorizer)(nil)
@@ -61,7 +61,7 @@ func New(c Config) (*Authorizer, error) {
 		names[i] = string(alg)
 	}
 	// The audience has a rule of its own here (client_id), so the library does not check it.
-	a.verifier = oidc.NewVerifier(c.Issuer, a, &oidc.Config{SkipClientIDCheck: true, SupportedSigningAlgs: names, Now: c.Now})
+	a.oidc = &oidc.Config{SkipClientIDCheck: true, SupportedSigningAlgs: names, Now: c.Now}
 	return a, nil
 }
 
@@ -85,14 +85,14 @@ func (a *Authorizer) Verify(ctx context.Context, token string) (*gateway.Authori
 	if token = Token(token); token == "" {
 		return nil, unauthorized("the token has not the form of one")
 	}
-	verified, err := a.verifier.Verify(ctx, token)
-	var failed *gateway.Error
+	keys := &signature{config: &a.config}
+	verified, err := oidc.NewVerifier(a.config.Issuer, keys, a.oidc).Verify(ctx, token)
 	var expired *oidc.TokenExpiredError
 	switch {
 	case err == nil:
 		return a.judge(verified)
-	case errors.As(err, &failed):
-		return nil, failed
+	case keys.fault != nil:
+		return nil, keys.fault
 	case errors.As(err, &expired):
 		return nil, unauthorized("the token has expired, or has no exp")
 	}
@@ -100,9 +100,23 @@ func (a *Authorizer) Verify(ctx context.Context, token string) (*gateway.Authori
 	return nil, unauthorized("the token is malformed, or its algorithm, signature or issuer is wrong")
 }
 
-// VerifySignature is go-oidc's KeySet: it checks the signature with the key that the token names and returns its payload.
-// Verify has checked the token's form.
-func (a *Authorizer) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+// signature is go-oidc's KeySet for one token. It remembers its error, which the library turns into a text.
+type signature struct {
+	config *Config
+	fault  *gateway.Error
+}
+
+// VerifySignature checks the signature with the key that the token names and returns its payload.
+func (s *signature) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+	payload, fault := s.verify(ctx, token)
+	if fault != nil {
+		s.fault = fault
+		return nil, fault
+	}
+	return payload, nil
+}
+
+func (s *signature) verify(ctx context.Context, token string) ([]byte, *gateway.Error) {
 	jws, err := jose.ParseSignedCompact(token, algorithms)
 	if err != nil {
 		return nil, unauthorized("the token is malformed, or signed by an algorithm that is not taken")
@@ -111,9 +125,9 @@ func (a *Authorizer) VerifySignature(ctx context.Context, token string) ([]byte,
 	if header.KeyID == "" {
 		return nil, unauthorized("the token names no key")
 	}
-	set, err := a.config.Keys.Keys(ctx, keysets.Query{Issuer: a.config.Issuer, KeyID: header.KeyID})
+	set, err := s.config.Keys.Keys(ctx, keysets.Query{Issuer: s.config.Issuer, KeyID: header.KeyID})
 	if err != nil {
-		return nil, gateway.Errorf(gateway.CodeInternal, "Internal server error").Because(fmt.Errorf("authorizers/jwt: keys of %s: %w", a.config.Issuer, err))
+		return nil, gateway.Errorf(gateway.CodeInternal, "Internal server error").Because(fmt.Errorf("authorizers/jwt: keys of %s: %w", s.config.Issuer, err))
 	}
 	key, ok := set.Key(header.KeyID)
 	switch {

@@ -38,7 +38,7 @@ type FetcherConfig struct {
 	// Allowed reports whether the keys of an issuer may be fetched: one that a definition names. Else whoever can ask
 	// would choose whom we call.
 	Allowed func(issuer string) bool
-	// Transport makes the requests; nil is http.DefaultTransport.
+	// Transport makes the requests; nil is one that keeps no connections.
 	Transport http.RoundTripper
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
@@ -67,9 +67,16 @@ func NewFetcher(c FetcherConfig) (*Fetcher, error) {
 	if f.logger == nil {
 		f.logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Transport == nil {
+		// Of our own, and it keeps nothing: issuers are asked too seldom for that.
+		c.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, TLSHandshakeTimeout: requestTimeout, MaxResponseHeaderBytes: MaxBytes}
+	}
 	f.client = &http.Client{Transport: c.Transport, Timeout: requestTimeout, CheckRedirect: checkRedirect}
 	return f, nil
 }
+
+// Close ends connections that are not in use.
+func (f *Fetcher) Close() { f.client.CloseIdleConnections() }
 
 func checkRedirect(r *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {

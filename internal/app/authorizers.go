@@ -20,6 +20,8 @@ func (p *process) authorizers(invoker gateway.Invoker) func(*router.Program, *ro
 			})
 		case gateway.AuthorizerType(gateway.AuthorizerIAM):
 			return iam.New(iam.Config{Keys: p.keys})
+		case gateway.AuthorizerJWT:
+			return p.jwtAuthorizer(a)
 		}
 		return nil, fmt.Errorf("this build has no authorizers of type %s", a.Type())
 	}

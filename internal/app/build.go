@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport/sallyport/accesskeys"
 	"github.com/sallyport/sallyport/accesslog"
+	"github.com/sallyport/sallyport/authorizers/keysets"
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/connstore/journal"
 	"github.com/sallyport/sallyport/gateway"
@@ -46,6 +47,7 @@ type process struct {
 	worker      *integrations.Worker
 	tap         *bus.Tap
 	accessLog   *accesslog.Sink
+	keySets     *keysets.Cache // of the edge role
 	edge        *edgeSlot
 	command     *command
 	addresses   Addresses
@@ -84,6 +86,7 @@ func (p *process) start(ctx context.Context, fail context.CancelCauseFunc) error
 		p.startAccess,
 		p.startDefinitions,
 		p.startWorker,
+		p.startKeySets,
 		p.startCommand,
 		p.startTap,
 		p.startAccessLog,

@@ -36,8 +36,11 @@ type AccessKey struct {
 	CreatedAt   time.Time           `json:"createdAt"`
 }
 
-// accessKeyRequest is the body of POST; absent lists mean everything.
-type accessKeyRequest struct {
+// Action is what an access key may be good for, for clients, which know no store.
+type Action = accesskeys.Action
+
+// AccessKeyRequest is the body of POST: what a new key is to be good for. Absent lists mean everything.
+type AccessKeyRequest struct {
 	Description string              `json:"description,omitempty"`
 	APIs        []gateway.APIID     `json:"apis,omitempty"`
 	Actions     []accesskeys.Action `json:"actions,omitempty"`
@@ -73,7 +76,7 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, call managedC
 	if !s.keysFor(w, r, call) {
 		return
 	}
-	var want accessKeyRequest
+	var want AccessKeyRequest
 	if len(call.body) > 0 {
 		in := json.NewDecoder(bytes.NewReader(call.body))
 		in.DisallowUnknownFields() // a misspelt limit would be none
@@ -147,8 +150,8 @@ func refuseError(w http.ResponseWriter, err error) {
 }
 
 // CreateAccessKey makes a key; the answer alone has its secret.
-func (c *Client) CreateAccessKey(ctx context.Context, r accesskeys.Request) (AccessKey, error) {
-	body, err := json.Marshal(accessKeyRequest(r))
+func (c *Client) CreateAccessKey(ctx context.Context, r AccessKeyRequest) (AccessKey, error) {
+	body, err := json.Marshal(r)
 	if err != nil {
 		return AccessKey{}, gateway.Errorf(gateway.CodeBadRequest, "the access key can't be written as JSON").Because(err)
 	}

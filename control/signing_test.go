@@ -130,7 +130,7 @@ func TestSignedManagement(t *testing.T) {
 func TestAccessKeysOverHTTP(t *testing.T) {
 	r := signedServer(t)
 	root := r.clientAs(t, "ROOT", "root secret")
-	made, err := root.CreateAccessKey(t.Context(), accesskeys.Request{Description: "ci", APIs: []gateway.APIID{"chat"}, Actions: []accesskeys.Action{accesskeys.ActionInvoke}})
+	made, err := root.CreateAccessKey(t.Context(), AccessKeyRequest{Description: "ci", APIs: []gateway.APIID{"chat"}, Actions: []accesskeys.Action{accesskeys.ActionInvoke}})
 	if err != nil || made.ID != "MADE" || made.Secret != "made secret" || made.APIs[0] != "chat" || made.Actions[0] != accesskeys.ActionInvoke {
 		t.Fatalf("created %+v, %v", made, err)
 	}
@@ -156,11 +156,11 @@ func TestAccessKeysDoNotGrow(t *testing.T) {
 	r := signedServer(t)
 	boss := r.clientAs(t, "BOSS", "boss secret")
 	for _, actions := range [][]accesskeys.Action{nil, {accesskeys.ActionInvoke}, {accesskeys.ActionManage, accesskeys.ActionInvoke}} {
-		if _, err := boss.CreateAccessKey(t.Context(), accesskeys.Request{Actions: actions}); gateway.ErrorCode(err) != gateway.CodeForbidden {
+		if _, err := boss.CreateAccessKey(t.Context(), AccessKeyRequest{Actions: actions}); gateway.ErrorCode(err) != gateway.CodeForbidden {
 			t.Errorf("a management key made one for %v: %v", actions, err)
 		}
 	}
-	if _, err := boss.CreateAccessKey(t.Context(), accesskeys.Request{Actions: []accesskeys.Action{accesskeys.ActionManage}}); err != nil {
+	if _, err := boss.CreateAccessKey(t.Context(), AccessKeyRequest{Actions: []accesskeys.Action{accesskeys.ActionManage}}); err != nil {
 		t.Errorf("a key like itself: %v", err)
 	}
 	chat := r.clientAs(t, "CHAT", "chat secret")

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/sallyport/sallyport/accesskeys"
 	"github.com/sallyport/sallyport/control"
 	"github.com/sallyport/sallyport/gateway"
 )
@@ -61,12 +60,12 @@ func (accessKeysCreate) Help() string {
 
 // Run creates.
 func (c accessKeysCreate) Run(ctx context.Context, std streams) error {
-	want := accesskeys.Request{Description: c.Description}
+	want := control.AccessKeyRequest{Description: c.Description}
 	for _, api := range c.API {
 		want.APIs = append(want.APIs, gateway.APIID(api))
 	}
 	for _, action := range c.Action {
-		want.Actions = append(want.Actions, accesskeys.Action(action))
+		want.Actions = append(want.Actions, control.Action(action))
 	}
 	return c.with(func(client *control.Client) error {
 		key, err := client.CreateAccessKey(ctx, want)

@@ -6,15 +6,18 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+)
 
-	"github.com/sallyport/sallyport/accesskeys"
+const (
+	envRootID     = "SALLYPORT_ROOT_ACCESS_KEY_ID"
+	envRootSecret = "SALLYPORT_ROOT_SECRET_ACCESS_KEY"
 )
 
 // startServe runs `serve` with a root key until the test ends and returns the admin's URL.
 func startServe(t *testing.T) string {
 	t.Helper()
-	t.Setenv(accesskeys.EnvRootID, "root")
-	t.Setenv(accesskeys.EnvRootSecret, "root secret of the tests")
+	t.Setenv(envRootID, "root")
+	t.Setenv(envRootSecret, "root secret of the tests")
 	ctx, stop := context.WithCancel(context.Background())
 	lines := &lineCollector{found: make(chan []string, 1)}
 	ended := make(chan int, 1)
@@ -59,9 +62,9 @@ func TestAccessKeyVerbs(t *testing.T) {
 		t.Errorf("create for an unknown action: exit %d, %q", code, errs)
 	}
 
-	t.Setenv(accesskeys.EnvRootID, "") // from here on as the backend that has the new key
-	t.Setenv(accesskeys.EnvRootSecret, "")
-	if code, _, errs = call(t, "", "connections", "ls", "--admin", admin); code != exitFailed || !strings.Contains(errs, accesskeys.EnvRootID) {
+	t.Setenv(envRootID, "") // from here on as the backend that has the new key
+	t.Setenv(envRootSecret, "")
+	if code, _, errs = call(t, "", "connections", "ls", "--admin", admin); code != exitFailed || !strings.Contains(errs, envRootID) {
 		t.Errorf("ls without a key: exit %d, %q", code, errs)
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", key.AccessKeyID)
@@ -76,22 +79,22 @@ func TestAccessKeyVerbs(t *testing.T) {
 		t.Errorf("rm by a limited key: exit %d, %q", code, errs)
 	}
 
-	t.Setenv(accesskeys.EnvRootID, "root")
-	t.Setenv(accesskeys.EnvRootSecret, "root secret of the tests")
+	t.Setenv(envRootID, "root")
+	t.Setenv(envRootSecret, "root secret of the tests")
 	if code, _, errs = call(t, "", "access-keys", "rm", key.AccessKeyID, "--admin", admin); code != exitFine {
 		t.Errorf("rm: exit %d, %q", code, errs)
 	}
-	t.Setenv(accesskeys.EnvRootID, "")
+	t.Setenv(envRootID, "")
 	if code, _, errs = call(t, "", "connections", "ls", "--api", "echo", "--admin", admin); code != exitFailed || !strings.Contains(errs, "does not know the access key") {
 		t.Errorf("ls with a removed key: exit %d, %q", code, errs)
 	}
 }
 
 func TestHalfARootKey(t *testing.T) {
-	t.Setenv(accesskeys.EnvRootID, "root")
-	t.Setenv(accesskeys.EnvRootSecret, "")
+	t.Setenv(envRootID, "root")
+	t.Setenv(envRootSecret, "")
 	code, _, errs := call(t, "", "serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0")
-	if code != exitUsage || !strings.Contains(errs, accesskeys.EnvRootSecret+" is not") {
+	if code != exitUsage || !strings.Contains(errs, envRootSecret+" is not") {
 		t.Errorf("exit %d, %q", code, errs)
 	}
 }

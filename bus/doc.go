@@ -3,7 +3,8 @@
 //
 // Its neighbours know only package gateway's interfaces of it: an edge sends events with a Client (gateway.Sender and
 // gateway.Invoker) and lets ServeConnections serve its sockets to the other processes; a worker receives events with a
-// Server; whoever pushes to another edge's client uses Connections (gateway.Connections).
+// Server; whoever pushes to another edge's client uses Connections (gateway.Connections). What all processes of a
+// deployment must know, such as access keys, is kept in a Bucket.
 //
 // One path through it: Client.Send builds the headers of an event (headers.go), takes a token and a deadline
 // (exchange.go) and publishes on the route's subject (subjects.go). The Server of a worker receives the message in its

@@ -130,7 +130,7 @@ func (c *Config) check() error {
 		return Usagef("--listen %s: dev is open to everybody who reaches it and so binds loopback only; use 127.0.0.1, or serve", c.Listen)
 	}
 	if !loopback(c.Admin) {
-		return Usagef("--admin %s: the admin listener takes loopback addresses only, since it asks for no credentials", c.Admin)
+		return Usagef("--admin %s: the admin listener takes loopback addresses only, since it has no TLS and shows health and metrics to everybody", c.Admin)
 	}
 	if c.NATS.URL == "" && !loopback(c.NATSListen) {
 		return Usagef("--nats-listen %s: the embedded NATS server asks for no credentials and so binds loopback only; for other machines run a NATS cluster with accounts and give --nats URL", c.NATSListen)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -276,6 +277,30 @@ func BenchmarkDeflate(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			in.inflate(small, 1<<16)
+		}
+	})
+}
+
+// Frames with compressed messages read the same in whatever pieces they come, and never beyond the limit.
+func FuzzDeflatedFrames(f *testing.F) {
+	hello := []byte("\xf2\x48\xcd\xc9\xc9\x07\x00")
+	packed := func(fin bool, op ws.OpCode, b []byte) []byte {
+		return frame(ws.Header{Fin: fin, OpCode: op, Rsv: rsvDeflated}, b)
+	}
+	f.Add(join(packed(true, ws.OpText, hello), ping("p"), textFrame("plain")), 3)
+	f.Add(join(packed(false, ws.OpBinary, hello[:2]), ping("p"), last(string(hello[2:]))), 1)
+	f.Add(packed(true, ws.OpText, deflated(f, strings.Repeat("x", 701))), 5)
+	lim := frameLimits{frame: 512, message: 700, binary: gateway.BinaryAccept, inflaters: new(inflaterPool)}
+	f.Fuzz(func(t *testing.T, b []byte, piece int) {
+		whole, fault := readFrames(b, max(1, len(b)), lim)
+		parts, partFault := readFrames(b, max(1, min(piece, len(b))), lim)
+		if fault != partFault || !slices.Equal(whole, parts) {
+			t.Errorf("at once %q close %d, in pieces of %d %q close %d", whole, fault, piece, parts, partFault)
+		}
+		for _, m := range whole {
+			if len(m) > 2+lim.message {
+				t.Errorf("a message of %d bytes", len(m)-2)
+			}
 		}
 	})
 }

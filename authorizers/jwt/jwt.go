@@ -20,6 +20,10 @@ var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
+// maxKeyIDBytes bounds a kid, which the client chooses, before anybody is asked for it: a question that is too long would
+// fail, and others wait for the next one. Issuers' are hashes or names.
+const maxKeyIDBytes = 1 << 10
+
 // Keys finds the keys of issuers: *keysets.Cache.
 type Keys interface {
 	Keys(ctx context.Context, q keysets.Query) (*keysets.Set, error)
@@ -122,7 +126,7 @@ func (s *signature) verify(ctx context.Context, token string) ([]byte, *gateway.
 		return nil, unauthorized("the token is malformed, or signed by an algorithm that is not taken")
 	}
 	header := jws.Signatures[0].Protected
-	if header.KeyID == "" {
+	if header.KeyID == "" || len(header.KeyID) > maxKeyIDBytes {
 		return nil, unauthorized("the token names no key")
 	}
 	set, err := s.config.Keys.Keys(ctx, keysets.Query{Issuer: s.config.Issuer, KeyID: header.KeyID})

@@ -166,6 +166,7 @@ func TestRefusedSignatures(t *testing.T) {
 		"PS256":                      i.sign(t, jose.PS256, i.private["rsa"], "rsa", i.claims(nil)),
 		"another's key":              i.sign(t, jose.RS256, other.private["rsa"], "rsa", i.claims(nil)),
 		"unknown kid":                i.sign(t, jose.RS256, i.private["rsa"], "invented", i.claims(nil)),
+		"a kid without end":          i.sign(t, jose.RS256, i.private["rsa"], strings.Repeat("k", 2000), i.claims(nil)),
 		"no kid":                     i.sign(t, jose.RS256, i.private["rsa"], "", i.claims(nil)),
 		"a key of another kind":      i.sign(t, jose.RS256, i.private["rsa"], "p256", i.claims(nil)),
 		"an algorithm not the key's": i.sign(t, jose.RS512, i.private["rsa"], "rs256 only", i.claims(nil)),

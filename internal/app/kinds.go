@@ -8,6 +8,7 @@ import (
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/integrations"
 	"github.com/sallyport/sallyport/integrations/backend"
+	"github.com/sallyport/sallyport/integrations/httpcustom"
 	"github.com/sallyport/sallyport/integrations/httpproxy"
 	"github.com/sallyport/sallyport/integrations/lambda"
 	"github.com/sallyport/sallyport/integrations/mock"
@@ -22,6 +23,10 @@ func kinds(calls *backend.Client, sender gateway.Invoker, prefix string) ([]inte
 	if err != nil {
 		return nil, err
 	}
+	httpKind, err := httpcustom.New(httpcustom.Config{Client: calls})
+	if err != nil {
+		return nil, err
+	}
 	lambdaKind, err := lambda.New(lambda.Config{Client: calls})
 	if err != nil {
 		return nil, err
@@ -30,7 +35,7 @@ func kinds(calls *backend.Client, sender gateway.Invoker, prefix string) ([]inte
 	if err != nil {
 		return nil, err
 	}
-	return []integrations.Kind{proxyKind, lambdaKind, mock.New(), natsKind}, nil
+	return []integrations.Kind{proxyKind, httpKind, lambdaKind, mock.New(), natsKind}, nil
 }
 
 // checkingOnly stands for the bus where definitions are only checked: checking sends nothing.

@@ -17,7 +17,7 @@ func (p *process) startAccess(ctx context.Context, _ context.CancelCauseFunc) er
 		return usageError{err}
 	}
 	if !ok && p.config.Mode == ModeServe {
-		p.logger.Warn("no root access key: every signed call is refused, and NATS is the only way for callbacks and commands; set both variables to change that",
+		p.logger.Info("no root access key: every signed call is refused, and NATS is the only way for callbacks and commands; set both variables to change that",
 			"variables", accesskeys.EnvRootID+", "+accesskeys.EnvRootSecret)
 	}
 	config := accesskeys.Config{Root: root, Logger: p.logger}

@@ -13,7 +13,7 @@ func CheckRecord(edge gateway.EdgeID, c *gateway.Connection) error {
 		return gateway.Errorf(gateway.CodeInternal, "the connection id %q is not of edge %q", c.ID, edge)
 	}
 	size := recordSlack + len(c.ID) + len(c.API) + len(c.Stage) + len(c.DomainName) + len(c.SourceIP) + len(c.UserAgent) +
-		len(c.Authorizer)
+		len(c.Authorizer) + extraSize(c)
 	if size > MaxRecordBytes {
 		return gateway.Errorf(gateway.CodeTooLarge, "what is to be remembered of the connection is over %d bytes", MaxRecordBytes)
 	}
@@ -21,6 +21,21 @@ func CheckRecord(edge gateway.EdgeID, c *gateway.Connection) error {
 		return gateway.Errorf(gateway.CodeInternal, "the authorizer's context is not JSON")
 	}
 	return nil
+}
+
+// extraSize bounds what caller and handshake take as JSON.
+func extraSize(c *gateway.Connection) int {
+	if c.Caller == (gateway.Caller{}) && c.Handshake == nil {
+		return 0
+	}
+	text, err := json.Marshal(struct {
+		Caller    gateway.Caller
+		Handshake *gateway.Handshake
+	}{c.Caller, c.Handshake})
+	if err != nil {
+		return MaxRecordBytes
+	}
+	return len(text)
 }
 
 // recordSlack is more than lengths, time and kind of a record take in any encoding.

@@ -46,7 +46,11 @@ func (s *Server) logConnect(h *handshake, status int, err error) {
 
 // lifeContext is the context of a connect or disconnect, also where no route runs it.
 func (s *Server) lifeContext(p *router.Program, c *gateway.Connection, m event.MessageInfo, key gateway.RouteKey) []byte {
-	b := event.AppendConnection(nil, c)
+	conn := *c
+	if m.Query != nil {
+		conn.Handshake = nil // the event has the query as its own
+	}
+	b := event.AppendConnection(nil, &conn)
 	if route := p.Route(key); route != nil {
 		b = append(b, route.Context()...)
 	} else {

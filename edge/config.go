@@ -57,6 +57,9 @@ type Config struct {
 	// Observing reports whether records are wanted now; nil means whenever Observe is set.
 	Observing func() bool
 
+	// Authorizers makes the authorizer of an API; nil refuses the clients of those that have one. It is asked for every
+	// handshake, so it keeps what is dear to make.
+	Authorizers func(*router.Program, *router.Authorizer) (gateway.Authorizer, error)
 	// AccessLog takes the lines of stages that have an access log; it must not block or keep the line. nil discards them.
 	AccessLog func(destination string, line []byte)
 
@@ -107,6 +110,11 @@ func (c *Config) check() error {
 	}
 	if c.Observe == nil {
 		c.Observe = func(event.Record) {}
+	}
+	if c.Authorizers == nil {
+		c.Authorizers = func(*router.Program, *router.Authorizer) (gateway.Authorizer, error) {
+			return nil, errors.New("edge: Config.Authorizers is missing")
+		}
 	}
 	if c.AccessLog == nil {
 		c.AccessLog = func(string, []byte) {}

@@ -40,6 +40,9 @@ type handshake struct {
 	// What the $connect integration took and said; zero where it was not asked.
 	backendTook   time.Duration
 	backendStatus int
+
+	grant grant
+	held  *heldPushes // nil unless callbacks wait for the connection
 }
 
 func newHandshake(nc net.Conn, early []byte, head requestHead) *handshake {
@@ -139,10 +142,18 @@ func (s *Server) admit(h *handshake) error {
 		ConnectedAt: h.arrived.UTC().Truncate(time.Millisecond), DomainName: withoutPort(h.host),
 		SourceIP: peerIP(h.nc.RemoteAddr().String()), UserAgent: h.head.header.Get("User-Agent"),
 	}
+	if err := s.throttleConnect(h.program, h.arrived); err != nil {
+		return err
+	}
+	if err := s.authorize(h); err != nil {
+		return err
+	}
 	if err := s.record(&h.conn); err != nil {
 		return refusalUnavailable()
 	}
+	s.hold(h)
 	if err := s.connect(h); err != nil {
+		s.held.drop(h.held)
 		if !errors.Is(err, errStopped) { // unknown what the backend says: a take-over tells it of the end
 			s.cfg.Journal.Closed(h.conn.ID)
 		}
@@ -184,10 +195,12 @@ func (s *Server) open(h *handshake) {
 	deflate := negotiateDeflate(h.head.header)
 	k.window = deflate.window
 	response.b = appendSwitching(response.b[:0], h.head.header.Get("Sec-WebSocket-Key"), h.accept, deflate)
+	k.grant = h.grant
 	k.mu.Lock()
 	// Reachable before the client has the 101, and not able to send before it: the lock is held.
 	s.remember(k)
 	k.sendLocked(response)
+	s.deliverHeldLocked(h, k)
 	k.mu.Unlock()
 	s.wheel.arm(&k.timer, k.due(s.now()))
 	switch {

@@ -40,6 +40,14 @@ func (l localConnections) Post(ctx context.Context, ref gateway.ConnectionRef, p
 	start := l.server.now()
 	_, end := l.server.tracing.callback(ctx, callbackPost, ref)
 	k, err := l.find(ref)
+	if err != nil {
+		if held, refused := l.server.held.add(ref, p); held {
+			end(refused)
+			l.told(callbackPost, ref, nil, start, len(p.Body), refused)
+			return refused
+		}
+		k, err = l.find(ref) // it may have opened just now
+	}
 	if err == nil {
 		err = l.push(k, p)
 	}
@@ -54,17 +62,25 @@ func (l localConnections) push(k *socket, p gateway.Push) error {
 		return errGone()
 	}
 	limits := program.Limits()
-	if len(p.Body) > limits.MaxMessageBytes {
-		return gateway.Errorf(gateway.CodeTooLarge, "the message is longer than %d bytes", limits.MaxMessageBytes)
+	if err := checkPush(p, limits); err != nil {
+		return err
 	}
 	op := ws.OpText
-	switch {
-	case p.Binary:
+	if p.Binary {
 		op = ws.OpBinary
-	case !utf8.Valid(p.Body): // a client must end the connection over such a frame (RFC 6455 §8.1)
-		return gateway.Errorf(gateway.CodeBadRequest, "the message is not UTF-8 text; ask for a binary frame")
 	}
 	return k.push(op, p.Body, limits)
+}
+
+// checkPush holds a message to the API's size and to RFC 6455.
+func checkPush(p gateway.Push, limits gateway.Limits) error {
+	switch {
+	case len(p.Body) > limits.MaxMessageBytes:
+		return gateway.Errorf(gateway.CodeTooLarge, "the message is longer than %d bytes", limits.MaxMessageBytes)
+	case !p.Binary && !utf8.Valid(p.Body): // a client must end the connection over such a frame (RFC 6455 §8.1)
+		return gateway.Errorf(gateway.CodeBadRequest, "the message is not UTF-8 text; ask for a binary frame")
+	}
+	return nil
 }
 
 // Get returns what the edge knows of the connection now.

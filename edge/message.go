@@ -63,6 +63,16 @@ func (s *Server) message(k *socket, p *router.Program, in inbound) {
 		s.refuse(k, p, "", request, start, in, err)
 		return
 	}
+	if err := s.admitMessage(k, p, route, in.payload, start); err != nil {
+		s.refuse(k, p, route.Key(), request, start, in, err)
+		return
+	}
+	if p.IsRefresh(route) {
+		if err := s.refresh(k, p, in.payload); err != nil {
+			s.refuse(k, p, route.Key(), request, start, in, err)
+			return
+		}
+	}
 	expect := s.expect(p, route)
 	var x *exchange
 	if expect == gateway.ExpectNothing {
@@ -135,6 +145,9 @@ func (x *exchange) fill(p *router.Program, request gateway.RequestID, in inbound
 		Expect: expect, Timeout: route.Timeout(), Connection: k.conn.ID, Request: request,
 		Context: b[:end:end], Body: body, Binary: in.op == ws.OpBinary,
 	}
+	if kept := k.conn.Handshake; kept != nil {
+		x.event.Header = kept.Header
+	}
 	return encodeForRoute(route, &x.event)
 }
 
@@ -154,6 +167,9 @@ func (x *exchange) finish(reply *gateway.Reply, err error) {
 	status := 0
 	if reply != nil {
 		status = reply.Status
+	}
+	if x.event.Expect == gateway.ExpectAck {
+		status = 0 // an acknowledgement does not tell it
 	}
 	x.logMessage(x.program, status, took, err)
 	x.observe(status, err, sent)

@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
 	"github.com/sallyport/sallyport/schemas/event"
+	"github.com/sallyport/sallyport/throttle"
 )
 
 // ErrFenced is what Serve returns when this incarnation lost its lease. The process goes on as a new one: a new journal
@@ -44,6 +45,8 @@ type Server struct {
 	web   *http.Server
 
 	buffers    bufferPool
+	buckets    throttle.Buckets
+	held       *holding
 	assemblies assemblyPool
 	inflaters  inflaterPool
 	deflaters  deflaterPool
@@ -85,7 +88,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: c, log: c.Logger, metrics: m, tracing: newTracing(c.TracerProvider),
-		hub: newHub(), engine: newGoroutineEngine(), wheel: newWheel(c.Now()),
+		hub: newHub(), held: newHolding(), engine: newGoroutineEngine(), wheel: newWheel(c.Now()),
 		upgrades: make(chan struct{}, maxUpgrades), journalWaiters: make(chan struct{}, maxJournalWaiters),
 		done: make(chan struct{}), leaving: make(map[*socket]struct{}),
 	}

@@ -38,6 +38,8 @@ type socket struct {
 	fullSince time.Time // when a push was refused first; zero while there is room
 	pingedAt  time.Time // when our unanswered ping went out; zero without one
 
+	grant grant // what the client may do
+
 	// Flow: how many messages wait for their replies, and whether receive said stop.
 	inFlight int
 	paused   bool
@@ -112,6 +114,13 @@ func (k *socket) deadlines(now time.Time, age, idle, slow time.Duration) (time.T
 		at := k.conn.ConnectedAt.Add(age)
 		if !now.Before(at) {
 			e := endGoingAway()
+			return next, &e
+		}
+		next = earlier(next, at)
+	}
+	if at := k.expireLocked(); !at.IsZero() {
+		if !now.Before(at) {
+			e := endExpired()
 			return next, &e
 		}
 		next = earlier(next, at)

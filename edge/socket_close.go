@@ -91,6 +91,18 @@ func endTooSlow() ending {
 	return ending{farewell: sayCloseFirst, frame: c, event: c}
 }
 
+// endExpired is for clients whose token has ended.
+func endExpired() ending {
+	c := gateway.Close{Code: codeExpired, Reason: reasonExpired}
+	return ending{farewell: sayClose, frame: c, event: c}
+}
+
+// codeExpired and reasonExpired close a client whose token has ended: Amazon's service never does (DESIGN §3.8).
+const (
+	codeExpired   = 4001
+	reasonExpired = "Token expired"
+)
+
 // endFenced is for an edge that lost its lease (DESIGN §3.6).
 func endFenced() ending {
 	const tryAgainLater = 1013 // registered with IANA after RFC 6455

@@ -7,7 +7,6 @@ type IntegrationType string
 const (
 	IntegrationHTTPProxy IntegrationType = "HTTP_PROXY"
 	IntegrationHTTP      IntegrationType = "HTTP"
-	IntegrationAWS       IntegrationType = "AWS"
 	IntegrationLambda    IntegrationType = "LAMBDA"
 	IntegrationNATS      IntegrationType = "NATS"
 	IntegrationMock      IntegrationType = "MOCK"

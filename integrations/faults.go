@@ -24,6 +24,9 @@ const (
 	FieldRequestParameters    Field = "requestParameters"
 	FieldRequestTemplates     Field = "requestTemplates"
 	FieldResponses            Field = "responses"
+	FieldTemplateSelection    Field = "templateSelectionExpression"
+	FieldPassthrough          Field = "passthroughBehavior"
+	FieldContentHandling      Field = "contentHandling"
 )
 
 // Unused reports the members of in that are set although the kind does not use them: most often a sign that another
@@ -40,6 +43,9 @@ func Unused(in *gateway.Integration, used ...Field) []gateway.Fault {
 		{FieldRequestParameters, len(in.RequestParameters) > 0},
 		{FieldRequestTemplates, len(in.RequestTemplates) > 0},
 		{FieldResponses, len(in.Responses) > 0},
+		{FieldTemplateSelection, in.TemplateSelectionExpression != ""},
+		{FieldPassthrough, in.PassthroughBehavior != ""},
+		{FieldContentHandling, in.ContentHandling != ""},
 	}
 	var faults []gateway.Fault
 	for _, f := range set {

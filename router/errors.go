@@ -36,6 +36,8 @@ func frameText(code gateway.Code) string {
 		return "Bad request body"
 	case gateway.CodeTooLarge:
 		return "Message too long"
+	case gateway.CodeUnauthorized:
+		return "Unauthorized"
 	case gateway.CodeThrottled:
 		return "Too Many Requests"
 	case gateway.CodeUnsupportedMedia:

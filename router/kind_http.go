@@ -63,7 +63,7 @@ func (c *check) refuseWebSocketMembers() {
 		}
 	}
 	for _, i := range integrationsOf(a) {
-		if i.Type == gateway.IntegrationHTTP || i.Type == gateway.IntegrationAWS {
+		if i.Type == gateway.IntegrationHTTP {
 			c.fault(at("protocolType"), string(i.Type)+" integrations are for WebSocket APIs", "HTTP_PROXY or LAMBDA")
 		}
 	}

@@ -19,7 +19,7 @@ import (
 //	record  = op uvarint(length of body) body
 //	op      = 'o' open | 'c' close
 //	open    = str(id) varint(connectedAt, milliseconds) str(api) str(stage) str(domainName) str(sourceIp)
-//	          str(userAgent) str(authorizer: JSON, or empty)
+//	          str(userAgent) str(authorizer: JSON, or empty) [str(extra: JSON)]
 //	close   = str(id)
 //	str     = uvarint(length) bytes
 //
@@ -73,7 +73,31 @@ func appendOpen(dst []byte, c *gateway.Connection) []byte {
 	dst = appendStr(dst, c.DomainName)
 	dst = appendStr(dst, c.SourceIP)
 	dst = appendStr(dst, c.UserAgent)
-	return appendStr(dst, c.Authorizer)
+	dst = appendStr(dst, c.Authorizer)
+	if more := extraOf(c); len(more) > 0 {
+		dst = appendStr(dst, more)
+	}
+	return dst
+}
+
+// extra is what only some connections have. It stands behind the other fields as JSON, and is left out where there is nothing.
+type extra struct {
+	Caller    gateway.Caller     `json:"caller,omitzero"`
+	Handshake *gateway.Handshake `json:"handshake,omitempty"`
+}
+
+// extraOf leaves out the API key's value: who reads the store shall not be able to use it.
+func extraOf(c *gateway.Connection) []byte {
+	if c.Caller == (gateway.Caller{}) && c.Handshake == nil {
+		return nil
+	}
+	e := extra{c.Caller, c.Handshake}
+	e.Caller.APIKey = ""
+	text, err := json.Marshal(e)
+	if err != nil {
+		return nil // can't be: strings and maps of them
+	}
+	return text
 }
 
 // appendClose appends the close record of id.
@@ -98,7 +122,14 @@ func openBodySize(c *gateway.Connection) int {
 	ms := c.ConnectedAt.UnixMilli()
 	return strSize(len(c.ID)) + uvarintSize(uint64(ms)<<1^uint64(ms>>63)) +
 		strSize(len(c.API)) + strSize(len(c.Stage)) + strSize(len(c.DomainName)) + strSize(len(c.SourceIP)) +
-		strSize(len(c.UserAgent)) + strSize(len(c.Authorizer))
+		strSize(len(c.UserAgent)) + strSize(len(c.Authorizer)) + extraSize(c)
+}
+
+func extraSize(c *gateway.Connection) int {
+	if more := extraOf(c); len(more) > 0 {
+		return strSize(len(more))
+	}
+	return 0
 }
 
 func closeSize(id gateway.ConnectionID) int {
@@ -188,6 +219,12 @@ func decodeBody(o op, body []byte) (entry, error) {
 	}
 	if r.cut {
 		return entry{}, errCutRecord
+	}
+	if r.s != "" { // older records end here
+		var more extra
+		if text := r.str(); text != "" && json.Unmarshal([]byte(text), &more) == nil {
+			e.conn.Caller, e.conn.Handshake = more.Caller, more.Handshake
+		}
 	}
 	if e.conn.Authorizer != nil && !json.Valid(e.conn.Authorizer) {
 		return entry{}, errBadAuthorizer // it would break the event that it is put into

@@ -167,6 +167,14 @@ func parseResponses(all map[string]*gateway.IntegrationResponse) (responses, map
 
 func parseResponse(key string, in *gateway.IntegrationResponse) (*response, []gateway.Fault) {
 	out := &response{status: in.StatusCode}
+	var unused []gateway.Fault
+	for name, given := range map[string]bool{
+		"templateSelectionExpression": in.TemplateSelectionExpression != "", "contentHandling": in.ContentHandling != "",
+	} {
+		if given {
+			unused = append(unused, gateway.Fault{Path: []string{keyResponses, key, name}, Problem: name + " is not used by MOCK", Hint: "remove it"})
+		}
+	}
 	template, name, faults := parseTemplates(in.ResponseTemplates, keyResponses, key, keyResponseTemplates)
 	if template != nil {
 		out.template, out.contentType = template, name
@@ -174,6 +182,7 @@ func parseResponse(key string, in *gateway.IntegrationResponse) (*response, []ga
 			out.contentType = typeJSON
 		}
 	}
+	faults = append(faults, unused...)
 	if in.StatusCode != 0 {
 		faults = append(faults, inRange(in.StatusCode, keyResponses, key, keyStatusCode)...)
 	}

@@ -29,7 +29,12 @@ func AppendConnection(dst []byte, c *gateway.Connection) []byte {
 	dst = appendString(dst, string(c.ID))
 	dst = append(dst, `,"connectedAt":`...)
 	dst = strconv.AppendInt(dst, c.ConnectedAt.UnixMilli(), 10)
-	dst = appendIdentity(dst, c.SourceIP, c.UserAgent)
+	dst = appendIdentity(dst, c.SourceIP, c.UserAgent, c.Caller)
+	if c.Handshake != nil && c.Handshake.Query != "" {
+		dst = append(dst, `,"rawQueryString":`...)
+		dst = appendString(dst, c.Handshake.Query)
+		dst = appendQueryMaps(dst, c.Handshake.Query)
+	}
 	return appendAuthorizer(dst, c.Authorizer)
 }
 
@@ -123,7 +128,7 @@ func AppendRequest(dst []byte, r RequestInfo) []byte {
 	dst = append(dst, `,"domainPrefix":`...)
 	prefix, _, _ := strings.Cut(r.DomainName, ".")
 	dst = appendString(dst, prefix)
-	dst = appendIdentity(dst, r.SourceIP, r.UserAgent)
+	dst = appendIdentity(dst, r.SourceIP, r.UserAgent, gateway.Caller{})
 	dst = appendAuthorizer(dst, r.Authorizer)
 	dst = append(dst, r.Route...)
 	dst = append(dst, `,"eventType":"`+string(KindRequest)+`"`...)
@@ -141,12 +146,21 @@ func AppendRequest(dst []byte, r RequestInfo) []byte {
 	return append(dst, '}')
 }
 
-func appendIdentity(dst []byte, sourceIP, userAgent string) []byte {
+func appendIdentity(dst []byte, sourceIP, userAgent string, c gateway.Caller) []byte {
 	dst = append(dst, `,"identity":{"sourceIp":`...)
 	dst = appendString(dst, sourceIP)
 	if userAgent != "" {
 		dst = append(dst, `,"userAgent":`...)
 		dst = appendString(dst, userAgent)
+	}
+	for _, member := range [...]struct{ name, value string }{
+		{"accountId", c.AccountID}, {"accessKey", c.AccessKey}, {"caller", c.Caller}, {"user", c.User}, {"userArn", c.UserARN},
+		{"apiKey", c.APIKey}, {"apiKeyId", c.APIKeyID},
+	} {
+		if member.value != "" {
+			dst = appendKey(dst, 1, member.name)
+			dst = appendString(dst, member.value)
+		}
 	}
 	return append(dst, '}')
 }

@@ -63,6 +63,14 @@ type Identity struct {
 	SourceIP string `json:"sourceIp"`
 	// UserAgent is left out when the client sent none.
 	UserAgent string `json:"userAgent,omitempty"`
+	// Who the client turned out to be: gateway.Caller.
+	AccountID string `json:"accountId,omitempty"`
+	AccessKey string `json:"accessKey,omitempty"`
+	Caller    string `json:"caller,omitempty"`
+	User      string `json:"user,omitempty"`
+	UserARN   string `json:"userArn,omitempty"`
+	APIKey    string `json:"apiKey,omitempty"`
+	APIKeyID  string `json:"apiKeyId,omitempty"`
 }
 
 // DirectionIn is the messageDirection of every WebSocket event (contract/websocket-api.md §6.2).

@@ -23,7 +23,10 @@ const malformedId = "test-connection-123";
 const client = new ApiGatewayManagementApiClient({
   endpoint,
   region: "us-east-1",
-  credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  credentials: {
+    accessKeyId: process.env.AWS_ACCESS_KEY_ID ?? "test",
+    secretAccessKey: process.env.AWS_SECRET_ACCESS_KEY ?? "test",
+  },
 });
 
 const results = {

@@ -1,0 +1,186 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router"
+	"github.com/sallyport/sallyport/schemas/event"
+	"github.com/sallyport/sallyport/throttle"
+)
+
+// Who may come in, and what who is in may send (DESIGN §3.8): throttle → authorize → scopes → API key → parameters for a
+// handshake, throttle → scopes → models for a message.
+
+// headerAPIKey is where clients send their API key (contract/websocket-api.md §10.3).
+const headerAPIKey = "x-api-key"
+
+// grant is what the client of a handshake was given: it holds as long as the connection.
+type grant struct {
+	scopes    []string
+	expiresAt time.Time // zero: never
+}
+
+// throttleConnect takes a handshake out of the buckets of its stage and of $connect (contract/websocket-api.md §4.1, §11).
+func (s *Server) throttleConnect(p *router.Program, now time.Time) error {
+	stage := throttle.Key{API: p.API(), Stage: p.Stage()}
+	route := stage
+	route.Route = gateway.RouteConnect
+	if s.buckets.Allow(stage, p.Throttle(), now) && s.buckets.Allow(route, p.ConnectThrottle(), now) {
+		return nil
+	}
+	return errThrottled()
+}
+
+func errThrottled() *gateway.Error {
+	return gateway.Errorf(gateway.CodeThrottled, "Too Many Requests")
+}
+
+// authorize decides whether the client of a handshake may come in, and completes what is known of it.
+func (s *Server) authorize(h *handshake) error {
+	p := h.program
+	rules := p.ConnectRules()
+	ev := s.authorizationEvent(h)
+	allowed := &gateway.Authorization{}
+	if a := p.Authorizer(); a != nil {
+		var err error
+		if allowed, err = s.ask1(h, a, ev); err != nil {
+			return err
+		}
+	}
+	h.conn.Authorizer, h.conn.Caller = allowed.Context, allowed.Caller
+	h.grant = grant{allowed.Scopes, allowed.ExpiresAt}
+	if !covered(rules.Scopes(), allowed.Scopes) {
+		return gateway.Errorf(gateway.CodeForbidden, "Forbidden").Because(errors.New("none of the scopes is granted"))
+	}
+	if err := s.checkKey(h, rules, allowed); err != nil {
+		return err
+	}
+	if err := rules.CheckParameters(ev); err != nil {
+		return err
+	}
+	s.keep(h, ev.Header)
+	return nil
+}
+
+// authorizationEvent is the $connect event as authorizers and parameters see it: without what authorizing adds.
+func (s *Server) authorizationEvent(h *handshake) *gateway.Event {
+	p := h.program
+	return &gateway.Event{
+		Kind: gateway.EventConnect, API: h.conn.API, Stage: h.conn.Stage, Route: gateway.RouteConnect, Expect: gateway.ExpectReply,
+		Connection: h.conn.ID, Request: h.request, Header: connectHeader(h.head.header, h.arrived),
+		Context: s.lifeContext(p, &h.conn, event.MessageInfo{
+			Kind: gateway.EventConnect, Request: h.request, Time: h.arrived, Query: &event.QueryInfo{Raw: h.query},
+		}, gateway.RouteConnect),
+	}
+}
+
+// ask1 asks an authorizer about a handshake.
+func (s *Server) ask1(h *handshake, a *router.Authorizer, ev *gateway.Event) (*gateway.Authorization, error) {
+	if _, err := a.Identity(ev); err != nil {
+		return nil, err
+	}
+	authorizer, err := s.cfg.Authorizers(h.program, a)
+	if err != nil {
+		return nil, gateway.Errorf(gateway.CodeInternal, "Internal server error").Because(err)
+	}
+	ctx, cancel := context.WithTimeout(within(s.ctx, h.span), a.Timeout()+connectGrace)
+	defer cancel()
+	path, query := wireTarget(h.head.target) // h.path may be encoded otherwise, and signatures are over the client's bytes
+	allowed, err := authorizer.Authorize(ctx, &gateway.AuthorizationRequest{
+		Event: ev, Method: h.head.method, Host: h.host, Path: path, Query: query,
+	})
+	switch {
+	case s.stopping():
+		return nil, errStopped
+	case err != nil:
+		s.log.Warn("a connection was not authorized", "api", h.conn.API, "stage", h.conn.Stage, "authorizer", a.Name(), "error", err)
+		return nil, authorizerError(err)
+	case !allowed.ExpiresAt.IsZero() && !s.now().Before(allowed.ExpiresAt):
+		return nil, gateway.Errorf(gateway.CodeUnauthorized, "Unauthorized")
+	}
+	return allowed, nil
+}
+
+// authorizerError lets an authorizer's two words through; whatever else happened is a 500 (contract/websocket-api.md §4.2).
+func authorizerError(err error) error {
+	switch gateway.ErrorCode(err) {
+	case gateway.CodeUnauthorized, gateway.CodeForbidden:
+		return err
+	}
+	return gateway.Errorf(gateway.CodeInternal, "Internal server error").Because(err)
+}
+
+// covered reports whether one of the needed scopes was granted; none needed is always covered.
+func covered(needed, granted []string) bool {
+	if len(needed) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(needed, func(s string) bool { return slices.Contains(granted, s) })
+}
+
+// checkKey looks for the client's API key where the route asks for one. A key that is not asked for is not looked at.
+func (s *Server) checkKey(h *handshake, rules *router.Route, allowed *gateway.Authorization) error {
+	if !rules.APIKeyRequired() {
+		return nil
+	}
+	value := h.head.header.Get(headerAPIKey)
+	if h.program.APIKeyFromAuthorizer() {
+		value = allowed.UsageKey
+	}
+	key, ok := h.program.APIKey(value)
+	if !ok {
+		return gateway.Errorf(gateway.CodeForbidden, "Forbidden").Because(errors.New("no API key, or an unknown one"))
+	}
+	bucket := throttle.Key{API: h.conn.API, Stage: h.conn.Stage, APIKey: key.Name}
+	if !s.buckets.Allow(bucket, key.Throttle, s.now()) {
+		return errThrottled().Because(fmt.Errorf("API key %q", key.Name))
+	}
+	h.conn.Caller.APIKey, h.conn.Caller.APIKeyID = key.Value, key.Name
+	return nil
+}
+
+// keep remembers the parts of the handshake that later events carry too.
+func (s *Server) keep(h *handshake, header gateway.Header) {
+	headers, query := h.program.Keeps(gateway.HandshakeHeaders), h.program.Keeps(gateway.HandshakeQuery)
+	if !headers && !query {
+		return
+	}
+	h.conn.Handshake = &gateway.Handshake{}
+	if headers {
+		h.conn.Handshake.Header = header
+	}
+	if query {
+		h.conn.Handshake.Query = h.eventQuery()
+	}
+}
+
+// admitMessage decides whether a message may go to its route. It costs nothing where the API says nothing of it.
+func (s *Server) admitMessage(k *socket, p *router.Program, route *router.Route, body []byte, now time.Time) error {
+	if p.Throttle() != nil || route.Throttle() != nil {
+		stage := throttle.Key{API: p.API(), Stage: p.Stage()}
+		own := stage
+		own.Route = route.Key()
+		if !s.buckets.Allow(stage, p.Throttle(), now) || !s.buckets.Allow(own, route.Throttle(), now) {
+			return errThrottled()
+		}
+	}
+	if needed := route.Scopes(); len(needed) > 0 && !covered(needed, k.granted().scopes) {
+		return gateway.Errorf(gateway.CodeForbidden, "Forbidden")
+	}
+	return route.Validate(body)
+}
+
+// granted returns what the client may do now.
+func (k *socket) granted() grant {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.grant
+}
+
+// expire is when the connection's token ends; zero for never. k.mu is held.
+func (k *socket) expireLocked() time.Time { return k.grant.expiresAt }

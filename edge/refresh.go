@@ -1,0 +1,57 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router"
+)
+
+// A client whose token ends may send a new one, {"action":"$refresh","token":"…"}, where its API has a $refresh route. The
+// connection then lives as long as the new token, with its scopes. Amazon's service has nothing like it.
+
+// refreshTimeout bounds the check of a token: its keys may have to be fetched. Only this client's own messages wait.
+const refreshTimeout = 5 * time.Second
+
+// refresher is an authorizer that can check a token by itself: the JWT one.
+type refresher interface {
+	Verify(ctx context.Context, token string) (*gateway.Authorization, error)
+}
+
+// refresh checks the token in a message and puts its grant in force. The token must be of the same principal: a connection
+// never changes hands.
+func (s *Server) refresh(k *socket, p *router.Program, body []byte) error {
+	a := p.Authorizer()
+	if a == nil {
+		return gateway.Errorf(gateway.CodeForbidden, "Forbidden")
+	}
+	authorizer, err := s.cfg.Authorizers(p, a)
+	if err != nil {
+		return gateway.Errorf(gateway.CodeInternal, "Internal server error").Because(err)
+	}
+	verifier, ok := authorizer.(refresher)
+	if !ok {
+		return gateway.Errorf(gateway.CodeForbidden, "Forbidden").Because(errors.New("this authorizer knows no tokens"))
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, refreshTimeout)
+	defer cancel()
+	allowed, err := verifier.Verify(ctx, gjson.GetBytes(body, "token").String())
+	switch {
+	case err != nil:
+		return authorizerError(err)
+	case principal(allowed.Context) != principal(k.conn.Authorizer):
+		return gateway.Errorf(gateway.CodeForbidden, "Forbidden").Because(errors.New("the token is of another principal"))
+	}
+	k.mu.Lock()
+	k.grant = grant{allowed.Scopes, allowed.ExpiresAt}
+	k.mu.Unlock()
+	s.wheel.arm(&k.timer, k.due(s.now()))
+	return nil
+}
+
+// principal is who an authorizer's context speaks of.
+func principal(context []byte) string { return gjson.GetBytes(context, "principalId").String() }

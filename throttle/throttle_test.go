@@ -1,0 +1,52 @@
+package throttle
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+func TestAllow(t *testing.T) {
+	var b Buckets
+	now := time.Unix(1_700_000_000, 0)
+	set := &gateway.Throttle{RateLimit: 2, BurstLimit: 3}
+	stage := Key{API: "chat", Stage: "dev"}
+	took := func(k Key, t *gateway.Throttle, n int) (allowed int) {
+		for range n {
+			if b.Allow(k, t, now) {
+				allowed++
+			}
+		}
+		return allowed
+	}
+	if got := took(stage, set, 10); got != 3 {
+		t.Errorf("at once %d pass, want the burst of 3", got)
+	}
+	if got := took(Key{API: "chat", Stage: "dev", Route: "send"}, set, 10); got != 3 {
+		t.Errorf("another route lets %d pass", got)
+	}
+	now = now.Add(time.Second)
+	if got := took(stage, set, 10); got != 2 {
+		t.Errorf("a second later %d pass, want the rate of 2", got)
+	}
+	now = now.Add(time.Hour)
+	if got := took(stage, &gateway.Throttle{RateLimit: 2, BurstLimit: 1}, 10); got != 1 {
+		t.Errorf("with a burst of 1 %d pass", got)
+	}
+	if got := took(stage, nil, 10); got != 10 {
+		t.Errorf("without a throttle %d pass", got)
+	}
+}
+
+func BenchmarkAllow(b *testing.B) {
+	var buckets Buckets
+	set := &gateway.Throttle{RateLimit: 1e9, BurstLimit: 1 << 30}
+	k, now := Key{API: "chat", Stage: "dev", Route: "send"}, time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		if !buckets.Allow(k, set, now) {
+			b.Fatal("refused")
+		}
+	}
+}

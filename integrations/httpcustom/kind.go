@@ -46,7 +46,9 @@ func (*Kind) Type() gateway.IntegrationType { return gateway.IntegrationHTTP }
 // Check reports what HTTP_PROXY does, templates that can't be parsed, and missing responses.
 func (k *Kind) Check(in *gateway.Integration, p gateway.Protocol) []gateway.Fault {
 	call := *in
+	// What transform knows and a proxy does not have.
 	call.RequestTemplates, call.Responses = nil, nil
+	call.TemplateSelectionExpression, call.PassthroughBehavior, call.ContentHandling = "", "", ""
 	faults := k.proxy.Check(&call, p)
 	if p != gateway.ProtocolWebSocket {
 		faults = append(faults, gateway.Fault{Path: []string{"type"}, Problem: "HTTP is for WEBSOCKET APIs", Hint: "HTTP_PROXY"})

@@ -76,4 +76,3 @@ func (l *lambdas) awaitEvent(t *testing.T, name string, n int) map[string]any {
 func (l *lambdas) uri(name string) string {
 	return fmt.Sprintf("%q", l.URL+"/2015-03-31/functions/"+name+"/invocations")
 }
-

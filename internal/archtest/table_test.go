@@ -86,7 +86,7 @@ var modules = []module{
 
 	{path: "github.com/google/go-cmp"},
 	{path: "go.uber.org/goleak"},
-	{path: "github.com/coder/websocket"}, // an implementation of its own, so that it finds our mistakes
+	{path: "github.com/coder/websocket"},                                        // an implementation of its own, so that it finds our mistakes
 	{path: "github.com/santhosh-tekuri/jsonschema/v6", may: []string{"router"}}, // models
 	{path: "golang.org/x/tools/txtar"},
 	{path: "go.opentelemetry.io/proto/otlp"}, // what a collector receives

@@ -80,6 +80,12 @@ func encodeWebSocket(ev *gateway.Event) ([]byte, error) {
 	case gateway.EventMessage:
 		body, base64 := messageBody(ev)
 		out.Body, out.IsBase64Encoded = &body, base64
+		// Amazon's events have neither; an API with keepHandshake has asked for them.
+		if len(ev.Header) > 0 {
+			out.Headers, out.MultiValueHeaders = connectHeaders(ev.Header, &c)
+		}
+		out.QueryStringParameters = c.QueryStringParameters
+		out.MultiValueQueryStringParameters = c.MultiValueQueryStringParameters
 	case gateway.EventDisconnect:
 		out.Headers, out.MultiValueHeaders = disconnectHeaders(&c)
 	}

@@ -244,7 +244,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	k := Key{ID: "AK", Secret: "hush"}
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "key", k)
-	for _, text := range []string{fmt.Sprint(k), fmt.Sprintf("%+v", k), fmt.Sprintf("%#v", k), fmt.Sprintf("%s", k), log.String()} {
+	for _, text := range []string{fmt.Sprint(k), fmt.Sprintf("%+v", k), fmt.Sprintf("%#v", k), k.String(), log.String()} {
 		if strings.Contains(text, "hush") || !strings.Contains(text, "AK") {
 			t.Errorf("printed as %s", text)
 		}

@@ -128,7 +128,7 @@ func parseStatement(members object) (s statement, err error) {
 	case err != nil:
 		return s, fmt.Errorf("%s: %w", elementEffect, err)
 	case effect != effectAllow && effect != effectDeny:
-		return s, errors.New("Effect is neither Allow nor Deny")
+		return s, errors.New("the Effect is neither Allow nor Deny")
 	default:
 		s.deny = effect == effectDeny
 	}

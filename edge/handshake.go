@@ -148,7 +148,10 @@ func (s *Server) admit(h *handshake) error {
 	if err := s.authorize(h); err != nil {
 		return err
 	}
-	if err := s.record(&h.conn); err != nil {
+	switch err := s.record(&h.conn); {
+	case gateway.ErrorCode(err) == gateway.CodeTooLarge: // what the authorizer or the kept handshake says: no retry helps
+		return gateway.Errorf(gateway.CodeInternal, "Internal server error").Because(err)
+	case err != nil:
 		return refusalUnavailable()
 	}
 	s.hold(h)

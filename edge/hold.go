@@ -23,6 +23,9 @@ type heldPushes struct {
 	pushes []gateway.Push
 }
 
+// heldOverhead is about what a held message takes beside its bytes, so that empty ones are bounded too.
+const heldOverhead = 64
+
 func newHolding() *holding { return &holding{under: make(map[gateway.ConnectionID]*heldPushes)} }
 
 // hold begins to hold callbacks for the connection of a handshake, where its API wants that.
@@ -49,10 +52,11 @@ func (h *holding) add(ref gateway.ConnectionRef, p gateway.Push) (ok bool, err e
 	if err := checkPush(p, held.limits); err != nil {
 		return true, err
 	}
-	if held.bytes > 0 && held.bytes+len(p.Body) > held.limits.SendQueueBytes {
+	size := len(p.Body) + heldOverhead
+	if held.bytes > 0 && held.bytes+size > held.limits.SendQueueBytes {
 		return true, gateway.Errorf(gateway.CodeSlowClient, "too much waits for the connection to open")
 	}
-	held.bytes += len(p.Body)
+	held.bytes += size
 	held.pushes = append(held.pushes, gateway.Push{Body: append([]byte(nil), p.Body...), Binary: p.Binary})
 	return true, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/sallyport/sallyport/connstore"
@@ -86,13 +87,25 @@ type extra struct {
 	Handshake *gateway.Handshake `json:"handshake,omitempty"`
 }
 
-// extraOf leaves out the API key's value: who reads the store shall not be able to use it.
+// secretHeaders are those of a kept handshake that are not stored: who reads the store shall not be able to use them.
+var secretHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "X-Amz-Security-Token", "Sec-WebSocket-Protocol"}
+
+// extraOf leaves out what would let a reader of the store in: the API key's value and secretHeaders. An event after a crash
+// lacks them.
 func extraOf(c *gateway.Connection) []byte {
 	if c.Caller == (gateway.Caller{}) && c.Handshake == nil {
 		return nil
 	}
 	e := extra{c.Caller, c.Handshake}
 	e.Caller.APIKey = ""
+	if c.Handshake != nil && len(c.Handshake.Header) > 0 {
+		kept := *c.Handshake
+		kept.Header = maps.Clone(kept.Header)
+		for _, name := range secretHeaders {
+			kept.Header.Del(name)
+		}
+		e.Handshake = &kept
+	}
 	text, err := json.Marshal(e)
 	if err != nil {
 		return nil // can't be: strings and maps of them

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -98,8 +99,13 @@ func (s *Server) ask1(h *handshake, a *router.Authorizer, ev *gateway.Event) (*g
 	case s.stopping():
 		return nil, errStopped
 	case err != nil:
-		s.log.Warn("a connection was not authorized", "api", h.conn.API, "stage", h.conn.Stage, "authorizer", a.Name(), "error", err)
-		return nil, authorizerError(err)
+		err = authorizerError(err)
+		level := slog.LevelDebug // anybody can be refused, as often as he likes
+		if gateway.ErrorCode(err) == gateway.CodeInternal {
+			level = slog.LevelWarn
+		}
+		s.log.Log(ctx, level, "a connection was not authorized", "api", h.conn.API, "stage", h.conn.Stage, "authorizer", a.Name(), "error", err)
+		return nil, err
 	case !allowed.ExpiresAt.IsZero() && !s.now().Before(allowed.ExpiresAt):
 		return nil, gateway.Errorf(gateway.CodeUnauthorized, "Unauthorized")
 	}

@@ -169,8 +169,9 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte{sealVersion})
 	f.Add([]byte(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, err := s.open("A", data); (err == nil) != bytes.Equal(data, sealed) {
-			t.Errorf("%x: %v", data, err)
+		// Each process that fuzzes seals anew, so a seed of another is as good as its own.
+		if key, err := s.open("A", data); err == nil && key.Secret != "x" {
+			t.Errorf("%x opens as another key", data)
 		}
 	})
 }

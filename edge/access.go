@@ -49,7 +49,7 @@ func (s *Server) authorize(h *handshake) error {
 	allowed := &gateway.Authorization{}
 	if a := p.Authorizer(); a != nil {
 		var err error
-		if allowed, err = s.ask1(h, a, ev); err != nil {
+		if allowed, err = s.askAuthorizer(h, a, ev); err != nil {
 			return err
 		}
 	}
@@ -80,8 +80,8 @@ func (s *Server) authorizationEvent(h *handshake) *gateway.Event {
 	}
 }
 
-// ask1 asks an authorizer about a handshake.
-func (s *Server) ask1(h *handshake, a *router.Authorizer, ev *gateway.Event) (*gateway.Authorization, error) {
+// askAuthorizer asks an authorizer about a handshake.
+func (s *Server) askAuthorizer(h *handshake, a *router.Authorizer, ev *gateway.Event) (*gateway.Authorization, error) {
 	if _, err := a.Identity(ev); err != nil {
 		return nil, err
 	}
@@ -188,5 +188,5 @@ func (k *socket) granted() grant {
 	return k.grant
 }
 
-// expire is when the connection's token ends; zero for never. k.mu is held.
+// expireLocked is when the connection's token ends; zero for never.
 func (k *socket) expireLocked() time.Time { return k.grant.expiresAt }

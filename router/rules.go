@@ -92,7 +92,8 @@ func (p *Program) Authorizer() *Authorizer { return p.access.authorizer }
 // Authorizers returns the REQUEST authorizers, for those who answer them. The caller must not change the slice.
 func (p *Program) Authorizers() []*Authorizer { return p.access.authorizers }
 
-// APIKey returns the key with that value. The time that it takes tells nothing of the keys' values.
+// APIKey returns the key with that value. What is compared are digests, so the time that it takes tells nothing of how near a
+// wrong value is.
 func (p *Program) APIKey(value string) (*gateway.APIKey, bool) {
 	sum := sha256.Sum256([]byte(value))
 	for known, key := range p.access.keys {

@@ -1,9 +1,6 @@
 package mapping
 
-import (
-	"strings"
-	"unicode"
-)
+import "strings"
 
 // bodyPrefix begins every variable of a route selection expression: after the handshake there is nothing but the body
 // (contract/websocket-api.md §3).
@@ -23,77 +20,34 @@ type part struct {
 //
 // A variable without braces runs to the next `$`, `/`, white space or the end, so that hyphenated names need none.
 func ParseExpression(s string) (*Expression, error) {
-	e := &Expression{}
-	var literal strings.Builder
-	for i := 0; i < len(s); {
-		switch {
-		case strings.HasPrefix(s[i:], `\$`):
-			literal.WriteByte('$')
-			i += 2
-		case s[i] != '$':
-			literal.WriteByte(s[i])
-			i++
-		default:
-			variable, next, err := parseVariable(s, i)
-			if err != nil {
+	found, err := pieces(s)
+	if err != nil {
+		return nil, err
+	}
+	e := &Expression{parts: make([]part, 0, len(found))}
+	for _, one := range found {
+		p := part{literal: one.literal}
+		if one.literal == "" {
+			if p.path, err = parseBodyVariable(s, one, hintForVariable); err != nil {
 				return nil, err
 			}
-			e.addLiteral(&literal)
-			e.parts = append(e.parts, part{path: variable})
-			i = next
 		}
-	}
-	e.addLiteral(&literal)
-	if len(e.parts) == 0 {
-		return nil, syntaxError(s, 0, "the expression is empty", "for instance $request.body.action")
+		e.parts = append(e.parts, p)
 	}
 	return e, nil
 }
 
-func (e *Expression) addLiteral(b *strings.Builder) {
-	if b.Len() > 0 {
-		e.parts = append(e.parts, part{literal: b.String()})
-		b.Reset()
-	}
-}
-
-// parseVariable reads the variable whose dollar stands at start and returns the index behind it.
-func parseVariable(s string, start int) (path, int, error) {
-	begin, end := start+1, 0
-	next := 0
-	if strings.HasPrefix(s[begin:], "{") {
-		begin++
-		length := strings.IndexByte(s[begin:], '}')
-		if length < 0 {
-			return nil, 0, syntaxError(s, start, "the brace is not closed", "write ${request.body.name}")
-		}
-		end = begin + length
-		next = end + 1
-	} else {
-		end = begin + unwrappedLength(s[begin:])
-		next = end
-	}
-	name := s[begin:end]
+// parseBodyVariable reads request.body with a path. hint says what a variable of another name should be.
+func parseBodyVariable(s string, v piece, hint func(name string) string) (path, *SyntaxError) {
+	name := s[v.begin:v.end]
 	rest, isBody := strings.CutPrefix(name, bodyPrefix)
 	if !isBody || rest != "" && rest[0] != '.' && rest[0] != '[' {
-		return nil, 0, syntaxError(s, start, "unknown variable $"+name, hintForVariable(name))
+		return nil, syntaxError(s, v.start, "unknown variable $"+name, hint(name))
 	}
 	if rest == "" {
-		return nil, 0, syntaxError(s, end, "$request.body needs the name of a member", "for instance $request.body.action")
+		return nil, syntaxError(s, v.end, "$request.body needs the name of a member", "for instance $request.body.action")
 	}
-	p, err := parsePath(s, begin+len(bodyPrefix), end)
-	if err != nil {
-		return nil, 0, err
-	}
-	return p, next, nil
-}
-
-func unwrappedLength(s string) int {
-	n := strings.IndexFunc(s, func(r rune) bool { return r == '$' || r == '/' || unicode.IsSpace(r) })
-	if n < 0 {
-		return len(s)
-	}
-	return n
+	return parsePath(s, v.begin+len(bodyPrefix), v.end)
 }
 
 func hintForVariable(name string) string {

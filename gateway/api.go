@@ -36,6 +36,8 @@ type API struct {
 	APIKeySelectionExpression string `json:"apiKeySelectionExpression,omitempty"`
 	// APIKeys are the keys that routes with apiKeyRequired take.
 	APIKeys []*APIKey `json:"apiKeys,omitempty"`
+	// DisableExecuteAPIEndpoint serves the API under its custom domains alone (contract/websocket-api.md §13).
+	DisableExecuteAPIEndpoint bool `json:"disableExecuteApiEndpoint,omitempty"`
 	// PostDuringConnect says what a callback to a connection gets whose $connect is still under way; empty means gone.
 	PostDuringConnect PostDuringConnect `json:"postDuringConnect,omitempty"`
 	// KeepHandshake lists the parts of the handshake that later events of the connection carry too.
@@ -99,6 +101,8 @@ type Stage struct {
 	Throttle      *Throttle                   `json:"throttle,omitempty"`
 	RouteSettings map[RouteKey]*RouteSettings `json:"routeSettings,omitempty"`
 	AccessLog     *AccessLogSettings          `json:"accessLog,omitempty"`
+	// Domains are the custom domains under which the stage is served too.
+	Domains []*DomainMapping `json:"domains,omitempty"`
 }
 
 // RouteSettings is what a stage says of one route.

@@ -11,20 +11,25 @@ type Address struct {
 	Program *Program
 	// Path is the rest behind API and stage, percent-encoded as the client sent it; it begins with "/" or is empty.
 	Path string
-	// StageInPath is the stage as the client wrote it, such as "/prod", or "" when it was left out. Backends see it in
-	// front of the path (contract/http-api.md §4.1).
+	// StageInPath is the stage as the client wrote it, such as "/prod", or "" when it was left out; under a custom domain,
+	// where nobody writes it, it is that of a named stage. Backends see it in front of the path (contract/http-api.md §4.1,
+	// §4.2).
 	StageInPath string
 }
 
-// Resolve finds the program that an address means: {api}.{domain}/{stage}/… when the host names a live API, else
-// /{api}/{stage}/… on any host (DESIGN §4). The stage may be left out where there is a $default stage, but a stage of the
-// name of the first segment wins (contract/http-api.md §2.2). host may carry a port. Resolve does not allocate.
+// Resolve finds the program that an address means: the mapping of a custom domain, {api}.{domain}/{stage}/… when the host
+// names a live API, else /{api}/{stage}/… on any host (DESIGN §4). The stage may be left out where there is a $default
+// stage, but a stage of the name of the first segment wins (contract/http-api.md §2.2). host may carry a port. Resolve
+// does not allocate.
 func (t *Table) Resolve(host, escapedPath string) (Address, bool) {
+	if m := t.custom.find(host); m != nil {
+		return m.resolve(escapedPath)
+	}
 	if api := t.hostAPI(host); api != nil {
 		return api.resolve(escapedPath)
 	}
 	id, rest := firstSegment(escapedPath)
-	api := t.apis[gateway.APIID(id)]
+	api := t.usual[gateway.APIID(id)]
 	if api == nil {
 		return Address{}, false
 	}
@@ -64,7 +69,7 @@ func (t *Table) hostAPI(host string) stages {
 	if !ok {
 		return nil
 	}
-	return t.apis[id]
+	return t.usual[id]
 }
 
 func (t *Table) hostLabel(host string) (gateway.APIID, bool) {

@@ -21,7 +21,8 @@ func IsCallback(escapedPath string) bool {
 	return ok
 }
 
-// Callback reads the address of a callback: behind /{api}/{stage} or {api}.{domain}/{stage}, with the $default stage left
+// Callback reads the address of a callback: behind the mapping key of a custom domain, /{api}/{stage} or
+// {api}.{domain}/{stage}, with the $default stage left
 // out, behind /{stage} without an API, or bare (DESIGN §4). What the address does not name stays empty in the result and
 // is not checked by the connection's owner.
 //
@@ -66,11 +67,16 @@ func splitCallback(path string) (before []string, id string, ok bool) {
 
 // callbackOwner finds the API and the stage that an address names. It reports false for unknown ones.
 func (t *Table) callbackOwner(host string, before []string) (gateway.ConnectionRef, bool) {
+	if m := t.custom.find(host); m != nil {
+		if ref, ok := m.callback(before); ok || len(before) > 0 {
+			return ref, ok
+		}
+	}
 	if len(before) == callbackDepth { // path style on any host
 		api, stage := gateway.APIID(before[0]), gateway.StageName(before[1])
-		return gateway.ConnectionRef{API: api, Stage: stage}, t.Program(api, stage) != nil
+		return gateway.ConnectionRef{API: api, Stage: stage}, t.usual[api][stage] != nil
 	}
-	if label, _ := t.hostLabel(host); t.apis[label] != nil {
+	if label, _ := t.hostLabel(host); t.usual[label] != nil {
 		return t.callbackStage(label, before)
 	}
 	if len(before) == 0 {
@@ -85,7 +91,7 @@ func (t *Table) callbackStage(api gateway.APIID, before []string) (gateway.Conne
 		return gateway.ConnectionRef{API: api, Stage: t.leftOutStage(api)}, true
 	}
 	stage := gateway.StageName(before[0])
-	return gateway.ConnectionRef{API: api, Stage: stage}, t.Program(api, stage) != nil
+	return gateway.ConnectionRef{API: api, Stage: stage}, t.usual[api][stage] != nil
 }
 
 // callbackName reads the one segment before @connections: an API whose stage is left out, or a stage whose API is. Where
@@ -93,7 +99,7 @@ func (t *Table) callbackStage(api gateway.APIID, before []string) (gateway.Conne
 func (t *Table) callbackName(name string) (gateway.ConnectionRef, bool) {
 	api, stage := gateway.APIID(name), gateway.StageName(name)
 	_, isStage := t.names[stage]
-	switch isAPI := t.apis[api] != nil; {
+	switch isAPI := t.usual[api] != nil; {
 	case isAPI && isStage:
 		return gateway.ConnectionRef{}, true
 	case isAPI:

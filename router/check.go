@@ -51,6 +51,7 @@ func (c *check) all() {
 	c.checkHead()
 	c.checkLimits()
 	c.checkStages()
+	c.checkDomains()
 	c.checkSharedIntegrations()
 	if c.kind != nil {
 		c.kind.checkAPI(c)
@@ -109,6 +110,13 @@ func (c *check) checkStage(name gateway.StageName) {
 func stageVariables(api *gateway.API, name gateway.StageName) map[string]string {
 	if s := api.Stages[name]; s != nil {
 		return s.Variables
+	}
+	return nil
+}
+
+func stageDomains(api *gateway.API, name gateway.StageName) []*gateway.DomainMapping {
+	if s := api.Stages[name]; s != nil {
+		return s.Domains
 	}
 	return nil
 }

@@ -62,8 +62,10 @@ func build(d *gateway.Deployment, c *check) *Program {
 		inFlight:   d.API.MaxInFlight,
 		variables:  stageVariables(d.API, d.Stage),
 		origins:    newOrigins(d.API.AllowOrigins),
+		domains:    stageDomains(d.API, d.Stage),
 		byKey:      make(map[gateway.RouteKey]*Route, len(d.API.Routes)),
 	}
+	p.onlyDomains = d.API.DisableExecuteAPIEndpoint
 	if p.inFlight == 0 {
 		p.inFlight = gateway.DefaultMaxInFlight
 	}

@@ -18,6 +18,9 @@ type Program struct {
 	variables  map[string]string
 	origins    origins
 	access     access
+	domains    []*gateway.DomainMapping
+	// onlyDomains: the API answers under its custom domains alone.
+	onlyDomains bool
 
 	routes []*Route // sorted by key
 	byKey  map[gateway.RouteKey]*Route
@@ -47,6 +50,12 @@ func (p *Program) MaxInFlight() int { return p.inFlight }
 
 // Variables returns the stage's variables. The caller must not change them.
 func (p *Program) Variables() map[string]string { return p.variables }
+
+// Domains returns the custom domains of the stage. The caller must not change them.
+func (p *Program) Domains() []*gateway.DomainMapping { return p.domains }
+
+// OnlyDomains reports whether the API answers under its custom domains alone.
+func (p *Program) OnlyDomains() bool { return p.onlyDomains }
 
 // OriginAllowed reports whether a WebSocket handshake with that Origin header is taken. An empty origin is no browser's
 // (RFC 6455 §10.2) and always allowed.

@@ -10,10 +10,13 @@ import (
 type Table struct {
 	programs []*Program
 	apis     map[gateway.APIID]stages
+	// usual are the APIs that have addresses besides their custom domains.
+	usual map[gateway.APIID]stages
 	// names are the stages that any API has, for callbacks without an API.
 	names map[gateway.StageName]struct{}
 	// suffix is ".domain" in lower case, "" when there is no host style.
 	suffix string
+	custom domains
 }
 
 // stages are the programs of one API.
@@ -24,6 +27,7 @@ type stages map[gateway.StageName]*Program
 func NewTable(programs []*Program, domain string) *Table {
 	t := &Table{
 		apis:  make(map[gateway.APIID]stages),
+		usual: make(map[gateway.APIID]stages),
 		names: make(map[gateway.StageName]struct{}),
 	}
 	if domain = strings.ToLower(strings.Trim(domain, ".")); domain != "" {
@@ -34,11 +38,15 @@ func NewTable(programs []*Program, domain string) *Table {
 			t.apis[p.api] = make(stages)
 		}
 		t.apis[p.api][p.stage] = p
+		if !p.onlyDomains {
+			t.usual[p.api] = t.apis[p.api]
+		}
 		t.names[p.stage] = struct{}{}
 	}
 	for _, p := range programs {
 		if t.apis[p.api][p.stage] == p {
 			t.programs = append(t.programs, p)
+			t.custom.add(p)
 		}
 	}
 	return t

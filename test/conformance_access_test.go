@@ -201,31 +201,70 @@ routes:
 // Of check 18 the default host: there are no custom domains yet. The address that an event names is one that callbacks reach,
 // in path style and in host style.
 func TestConformance18CallbackBase(t *testing.T) {
-	l := startLambdas(t, map[string]lambdaFunction{"connect": ok})
-	g := startGateway(t, map[string]string{"chat.yaml": onFunctions(l, "", map[string]string{"$connect": "connect"})}, nil)
-	conn := mustDial(t, g, "/chat/dev")
-	event := l.awaitEvent(t, "connect", 1)
-	id, _ := member(event, "requestContext", "connectionId").(string)
-	stage, _ := member(event, "requestContext", "stage").(string)
-	for _, c := range []struct{ host, base string }{
-		{g.Data, "/" + stage}, {g.Data, "/chat/" + stage}, {"chat.localhost", "/" + stage}, {g.Data, ""},
+	l := startLambdas(t, map[string]lambdaFunction{"connect": ok, "other": ok})
+	stages := "stages:\n  dev: {}\n  prod: {domains: [{domainName: api.example.com, apiMappingKey: live}]}\n  beta: {domains: [{domainName: '*.example.net'}]}\n"
+	g := startGateway(t, map[string]string{
+		"chat.yaml": onFunctions(l, stages, map[string]string{"$connect": "connect"}),
+		"rest.yaml": strings.Replace(onFunctions(l, "stages: {prod: {domains: [{domainName: api.example.com}]}}\n",
+			map[string]string{"$connect": "other"}), "name: chat", "name: rest", 1),
+	}, nil)
+	for i, c := range []struct {
+		host, path string // of the client; "" is the gateway's own address
+		stage      string
+		bases      [][2]string // host and base of callbacks
+	}{
+		{"", "/chat/dev", "dev", [][2]string{{"", "/dev"}, {"", "/chat/dev"}, {"chat.localhost", "/dev"}, {"", ""}}},
+		{"api.example.com", "/live", "prod", [][2]string{{"api.example.com", "/live"}, {"api.example.com", "/prod"}, {"", "/chat/prod"}}},
+		{"a.example.net", "", "beta", [][2]string{{"a.example.net", ""}, {"a.example.net", "/beta"}}},
 	} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+g.Data+c.base+"/@connections/"+id, strings.NewReader("hello"))
-		if err != nil {
-			t.Fatal(err)
+		conn, status := knock(t, g, c.path, http.Header{"Host": {c.host}})
+		if conn == nil {
+			t.Fatalf("%s%s: refused with %d", c.host, c.path, status)
 		}
-		request.Host = c.host
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
+		event := l.awaitEvent(t, "connect", i+1)
+		id, _ := member(event, "requestContext", "connectionId").(string)
+		if got := member(event, "requestContext", "stage"); got != c.stage {
+			t.Errorf("%s%s: stage %v, want %s", c.host, c.path, got, c.stage)
 		}
-		response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			t.Errorf("%s%s: %s", c.host, c.base, response.Status)
-			continue
+		if got := member(event, "requestContext", "domainName"); c.host != "" && got != c.host {
+			t.Errorf("%s%s: domainName %v", c.host, c.path, got)
 		}
-		if got := conn.recv(); got != "hello" {
-			t.Errorf("%s%s: the client got %q", c.host, c.base, got)
+		for _, base := range c.bases {
+			if status := post(t, g, base[0], base[1], id); status != http.StatusOK {
+				t.Errorf("%s%s: %d", base[0], base[1], status)
+			} else if got := conn.recv(); got != "hello" {
+				t.Errorf("%s%s: the client got %q", base[0], base[1], got)
+			}
 		}
 	}
+	// Addresses of other stages, and none at all.
+	conn := mustDial(t, g, "/chat/dev")
+	id, _ := member(l.awaitEvent(t, "connect", 4), "requestContext", "connectionId").(string)
+	for base, want := range map[[2]string]int{
+		{"api.example.com", "/live"}: http.StatusGone, {"api.example.com", ""}: http.StatusGone,
+		{"api.example.com", "/dev"}: http.StatusForbidden, {"a.b.example.net", "/nope"}: http.StatusForbidden,
+	} {
+		if got := post(t, g, base[0], base[1], id); got != want {
+			t.Errorf("%s%s: %d, want %d", base[0], base[1], got, want)
+		}
+	}
+	if status := post(t, g, "", "/dev", id); status != http.StatusOK || conn.recv() != "hello" {
+		t.Errorf("the connection is gone: %d", status)
+	}
+}
+
+// post sends hello to a connection by a callback base and returns the status.
+func post(t *testing.T, g *stageGateway, host, base, id string) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+g.Data+base+"/@connections/"+id, strings.NewReader("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = host
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	return response.StatusCode
 }

@@ -29,7 +29,9 @@ func knock(t *testing.T, g *stageGateway, path string, header http.Header, proto
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	conn, response, err := websocket.Dial(ctx, "ws://"+g.Data+path, &websocket.DialOptions{HTTPHeader: header, Subprotocols: protocols})
+	conn, response, err := websocket.Dial(ctx, "ws://"+g.Data+path, &websocket.DialOptions{
+		HTTPHeader: header, Subprotocols: protocols, Host: header.Get("Host"),
+	})
 	if err != nil {
 		if response == nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router"
 )
 
 // announce prints one line per thing that a person needs next.
@@ -23,14 +24,29 @@ func (p *process) printStages() {
 		return
 	}
 	for _, program := range p.programs() {
-		name := string(program.API())
-		switch program.Protocol() {
-		case gateway.ProtocolWebSocket:
-			p.printLine(name, clientURL("ws", p.addresses.Data, program.API(), program.Stage()),
-				"callbacks at "+clientURL("http", p.addresses.Data, program.API(), program.Stage()))
-		case gateway.ProtocolHTTP:
-			p.printLine(name, clientURL("http", p.addresses.Data, program.API(), program.Stage())+"/", "")
+		if !program.OnlyDomains() {
+			p.printStage(program)
 		}
+		p.printDomains(program)
+	}
+}
+
+func (p *process) printStage(program *router.Program) {
+	name := string(program.API())
+	switch program.Protocol() {
+	case gateway.ProtocolWebSocket:
+		p.printLine(name, clientURL("ws", p.addresses.Data, program.API(), program.Stage()),
+			"callbacks at "+clientURL("http", p.addresses.Data, program.API(), program.Stage()))
+	case gateway.ProtocolHTTP:
+		p.printLine(name, clientURL("http", p.addresses.Data, program.API(), program.Stage())+"/", "")
+	}
+}
+
+// printDomains names the custom domains of a stage. DNS or a proxy has to lead them here, and the proxy decides on
+// scheme and port.
+func (p *process) printDomains(program *router.Program) {
+	for _, m := range program.Domains() {
+		p.printLine(string(program.API()), m.String(), "custom domain of stage "+string(program.Stage()))
 	}
 }
 

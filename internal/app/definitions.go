@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway"
@@ -29,9 +30,9 @@ type definitions struct {
 func (d *definitions) compile() (*router.Table, []definition.Problem) {
 	var programs []*router.Program
 	var problems []definition.Problem
-	defined := make(map[gateway.APIID]string) // by which file
+	taken := claims{apis: make(map[gateway.APIID]string), domains: make(map[gateway.DomainMapping]string)}
 	for _, file := range d.files {
-		compiled, faults := d.compileFile(file, defined)
+		compiled, faults := d.compileFile(file, taken)
 		programs = append(programs, compiled...)
 		problems = append(problems, faults...)
 	}
@@ -41,18 +42,50 @@ func (d *definitions) compile() (*router.Table, []definition.Problem) {
 	return router.NewTable(programs, d.domain), nil
 }
 
-func (d *definitions) compileFile(file string, defined map[gateway.APIID]string) ([]*router.Program, []definition.Problem) {
+// claims are what one file alone may define, with the file that does.
+type claims struct {
+	apis    map[gateway.APIID]string
+	domains map[gateway.DomainMapping]string
+}
+
+// claimDomains takes the custom domains of an API, or says which are another file's.
+func (c claims) claimDomains(api *gateway.API, file string) []gateway.Fault {
+	var faults []gateway.Fault
+	for _, stage := range stagesOf(api) {
+		if api.Stages[stage] == nil {
+			continue
+		}
+		for i, m := range api.Stages[stage].Domains {
+			if m == nil {
+				continue // the router's fault
+			}
+			if other, taken := c.domains[*m]; taken && other != file {
+				faults = append(faults, gateway.Fault{
+					Path:    []string{"stages", string(stage), "domains", strconv.Itoa(i)},
+					Problem: fmt.Sprintf("%s is already served by %s", m, other), Hint: "give one of them another apiMappingKey",
+				})
+				continue
+			}
+			c.domains[*m] = file
+		}
+	}
+	return faults
+}
+
+func (d *definitions) compileFile(file string, taken claims) ([]*router.Program, []definition.Problem) {
 	doc, problems := definition.LoadFile(file)
 	if doc == nil {
 		return nil, problems
 	}
-	if other, taken := defined[doc.API.APIID]; taken {
+	if other, defined := taken.apis[doc.API.APIID]; defined {
 		return nil, append(problems, doc.Locate(gateway.Fault{
 			Path: []string{"apiId"}, Problem: fmt.Sprintf("the API %q is already defined by %s", doc.API.APIID, other),
 			Hint: "give one of the files another apiId, or name each file once"}))
 	}
-	defined[doc.API.APIID] = file
-	programs, faults := d.compileAPI(doc.API)
+	taken.apis[doc.API.APIID] = file
+	faults := taken.claimDomains(doc.API, file)
+	programs, wrong := d.compileAPI(doc.API)
+	faults = append(faults, wrong...)
 	problems = append(problems, doc.Explain(faults)...)
 	slices.SortStableFunc(problems, func(a, b definition.Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))

@@ -40,6 +40,7 @@ func typeNotes() map[string]typeNote {
 		"Model":               {"Model", "A JSON Schema that messages are held to."},
 		"AuthorizerSettings":  {"Authorizer", "Who decides whether a client may connect."},
 		"JWTConfiguration":    {"JWT configuration", "Which tokens a JWT authorizer takes."},
+		"DomainMapping":       {"API mapping", "A custom domain, with the path below which the stage is served."},
 		"APIKey":              {"API key", "A key that clients send."},
 	}
 }
@@ -103,6 +104,9 @@ func apiAnnotations() map[string]annotation {
 		"API.allowOrigins": {
 			description: "The Origin values whose WebSocket handshakes are accepted; \"*\" accepts all. Default: any origin.",
 			examples:    []any{[]any{"https://chat.example.com"}},
+		},
+		"API.disableExecuteApiEndpoint": {
+			description: "Serves the API under its custom domains alone.", standard: false,
 		},
 		"API.integrations": {description: "Backends by name, shared by routes that say integration: NAME."},
 		"API.routes": {

@@ -76,9 +76,20 @@ func accessAnnotations() map[string]annotation {
 // stageAnnotations are about what a stage adds.
 func stageAnnotations() map[string]annotation {
 	return map[string]annotation{
-		"Stage.throttle":         {description: "Bounds all events of the stage together."},
-		"Stage.routeSettings":    {description: "What the stage says of single routes, by route key."},
-		"Stage.accessLog":        {description: "Writes a line for each event of the stage."},
+		"Stage.throttle":      {description: "Bounds all events of the stage together."},
+		"Stage.routeSettings": {description: "What the stage says of single routes, by route key."},
+		"Stage.accessLog":     {description: "Writes a line for each event of the stage."},
+		"Stage.domains": {
+			description: "Custom domains under which the stage is served too. Their names have to lead here by DNS or a proxy.",
+		},
+		"DomainMapping.domainName": {
+			description: "The host name in lower case; *.example.com stands for any one label.",
+			examples:    []any{"api.example.com"}, pattern: gateway.DomainNamePattern,
+		},
+		"DomainMapping.apiMappingKey": {
+			description: "The path below which the stage is served. Default: every path that no other key of the domain takes.",
+			examples:    []any{"orders"}, pattern: gateway.APIMappingKeyPattern,
+		},
 		"RouteSettings.throttle": {description: "Bounds the events of the route on this stage."},
 		"Throttle.rateLimit":     {description: "Events a second.", examples: []any{100}},
 		"Throttle.burstLimit":    {description: "Events at once.", examples: []any{200}, min: bound(1)},

@@ -14,11 +14,11 @@ const (
 	maxNesting = 32
 )
 
-// Compile reads a path; the $ in front may be missing. The error is ErrPath with the reason.
+// Compile reads a path; the $ in front may be missing. The error is a *SyntaxError, which is an ErrPath.
 func Compile(text string) (*Path, error) {
 	text = strings.Trim(text, " \t\r\n")
 	if text == "" {
-		return nil, fmt.Errorf("%w: it is empty", ErrPath)
+		return nil, &SyntaxError{Problem: "it is empty"}
 	}
 	if text[0] != '$' {
 		text = "$." + text
@@ -34,8 +34,28 @@ type compiler struct {
 }
 
 func (c *compiler) fault(format string, args ...any) error {
-	return fmt.Errorf("%w: %s at character %d of %s", ErrPath, fmt.Sprintf(format, args...), c.at+1, shorten(c.text))
+	return &SyntaxError{Offset: c.at, Problem: fmt.Sprintf(format, args...), text: c.text}
 }
+
+// SyntaxError says where a path can't be read.
+type SyntaxError struct {
+	// Offset is the index of a byte in the path, its $ included and blanks around it left out; it may be the path's end.
+	Offset  int
+	Problem string
+	text    string
+}
+
+// Error says what is wrong, and where in the text.
+func (e *SyntaxError) Error() string {
+	s := ErrPath.Error() + ": " + e.Problem
+	if e.text != "" {
+		s += fmt.Sprintf(" at character %d of %s", e.Offset+1, shorten(e.text))
+	}
+	return s
+}
+
+// Unwrap returns ErrPath.
+func (e *SyntaxError) Unwrap() error { return ErrPath }
 
 // shorten cuts a text for a message.
 func shorten(s string) string {
@@ -55,8 +75,11 @@ func (c *compiler) peek(n int) byte {
 
 // path reads the steps behind a $ or @ up to the end of the text.
 func (c *compiler) path(nesting int) (*Path, error) {
-	if len(c.text) > maxPath || nesting > maxNesting {
-		return nil, fmt.Errorf("%w: it is too long", ErrPath)
+	if len(c.text) > maxPath {
+		return nil, &SyntaxError{Problem: "it is too long"}
+	}
+	if nesting > maxNesting {
+		return nil, c.fault("nested too deep")
 	}
 	p := &Path{definite: true}
 	link := &p.first

@@ -1,6 +1,7 @@
 package jsonpath
 
 import (
+	"math/big"
 	"strconv"
 	"strings"
 
@@ -55,12 +56,18 @@ func (t *exists) holds(w *walk, item any) (bool, error) {
 
 func (t *matches) holds(w *walk, item any) (bool, error) {
 	v, _, err := t.left.value(w, item)
-	if s, ok := v.(string); ok && err == nil {
-		if err = w.meter.Spend(len(s)); err == nil {
-			return t.re.MatchString(s)
-		}
+	s, ok := v.(string)
+	if !ok || err != nil {
+		return false, err
 	}
-	return false, err
+	if err := w.meter.Spend(1 + len(s)); err != nil {
+		return false, err
+	}
+	// Backtracking costs time that no unit of work stands for.
+	if w.meter.Remaining(javaregex.MaxTime) <= 0 {
+		return false, value.ErrTime
+	}
+	return t.re.MatchString(s)
 }
 
 func (t *compare) holds(w *walk, item any) (bool, error) {
@@ -72,7 +79,7 @@ func (t *compare) holds(w *walk, item any) (bool, error) {
 	if !found || err != nil {
 		return false, err
 	}
-	if err := w.meter.Spend(1); err != nil {
+	if err := w.meter.Spend(1 + cost(left) + cost(right)); err != nil {
 		return false, err
 	}
 	switch t.op {
@@ -84,6 +91,9 @@ func (t *compare) holds(w *walk, item any) (bool, error) {
 	case "in", "nin":
 		items, ok := value.Items(right)
 		for _, candidate := range items {
+			if err := w.meter.Spend(1 + cost(left) + cost(candidate)); err != nil {
+				return false, err
+			}
 			if same, err := equal(left, candidate, w.meter); same || err != nil {
 				return same && t.op == "in", err
 			}
@@ -98,6 +108,21 @@ func (t *compare) holds(w *walk, item any) (bool, error) {
 	}
 	order, ok := ordered(left, right)
 	return ok && (order < 0 && t.op[0] == '<' || order > 0 && t.op[0] == '>' || order == 0 && len(t.op) == 2), nil
+}
+
+// bigCost is what to look at a big number costs: aligning the scales of two takes microseconds.
+const bigCost = 128
+
+// cost is what to look at a value costs beyond a unit: a filter may look at one long value again for each item. Lists and
+// objects are paid for item by item, by value.Equal.
+func cost(v any) int {
+	switch v := v.(type) {
+	case string:
+		return len(v)
+	case *big.Int, *value.Decimal:
+		return bigCost
+	}
+	return 0
 }
 
 func size(v any) (int, bool) {

@@ -25,6 +25,9 @@ type Path struct {
 // the meter's.
 func (p *Path) Eval(document any, lists value.Style, m *value.Meter) (found any, ok bool, err error) {
 	w := walk{root: document, lists: lists, meter: m}
+	if !p.definite {
+		w.perResult = resultCost
+	}
 	err = w.next(p.first, document)
 	switch {
 	case errors.Is(err, errNotFound):
@@ -39,14 +42,23 @@ func (p *Path) Eval(document any, lists value.Style, m *value.Meter) (found any,
 	return w.results[0], true, nil
 }
 
+// Definite reports whether p finds one value at most, rather than a list of all that fits.
+func (p *Path) Definite() bool { return p.definite }
+
 // walk is one evaluation.
 type walk struct {
 	root    any
 	lists   value.Style
 	meter   *value.Meter
 	results []any
-	depth   int
+	// perResult is what a result costs beyond its step.
+	perResult int
+	depth     int
 }
+
+// resultCost is what a result in a list costs: the bytes that it takes there. A short path over a nested document finds
+// many times more than the document holds.
+const resultCost = 16
 
 // next hands v to a step, or takes it as a result behind the last one.
 func (w *walk) next(s step, v any) error {
@@ -55,7 +67,7 @@ func (w *walk) next(s step, v any) error {
 	}
 	if s == nil {
 		w.results = append(w.results, v)
-		return nil
+		return w.meter.Spend(w.perResult)
 	}
 	return s.apply(w, v)
 }
@@ -88,6 +100,9 @@ func (s *member) apply(w *walk, v any) error {
 	}
 	if s.next != nil {
 		return fmt.Errorf("%w: several names may only end it", ErrPath)
+	}
+	if err := w.meter.Spend(len(s.names)); err != nil {
+		return err
 	}
 	merged := value.NewMap(len(s.names))
 	for _, name := range s.names {
@@ -238,7 +253,11 @@ func (s *scan) apply(w *walk, v any) error {
 		return value.ErrDepth
 	}
 	defer func() { w.depth-- }()
-	if err := w.meter.Spend(1); err != nil {
+	cost := 1
+	if target, ok := s.target.(*member); ok {
+		cost = len(target.names)
+	}
+	if err := w.meter.Spend(cost); err != nil {
 		return err
 	}
 	items, isList := value.Items(v)

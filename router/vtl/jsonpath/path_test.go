@@ -2,6 +2,7 @@ package jsonpath_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,93 @@ func TestEval(t *testing.T) {
 		if got != want && text != "$" {
 			t.Errorf("%s: %s (%v), want %s", text, got, err, want)
 		}
+	}
+}
+
+func TestSyntaxErrors(t *testing.T) {
+	for text, want := range map[string]jsonpath.SyntaxError{
+		"":                              {Offset: 0, Problem: "it is empty"},
+		"$.":                            {Offset: 2, Problem: "a name is missing"},
+		"$...a":                         {Offset: 3, Problem: "a third dot"},
+		"$.a b":                         {Offset: 3, Problem: "a blank; use ['name with blank']"},
+		"$.a[?(@.b ==)]":                {Offset: 12, Problem: "neither a path nor a literal"},
+		"$.a[?(@.b[?(@.c = 1)])]":       {Offset: 16, Problem: "a ) is missing"},
+		"$['a'":                         {Offset: 5, Problem: "a ] is missing"},
+		"$." + strings.Repeat("x", 1e4): {Offset: 0, Problem: "it is too long"},
+	} {
+		_, err := jsonpath.Compile(text)
+		var got *jsonpath.SyntaxError
+		if !errors.As(err, &got) || !errors.Is(err, jsonpath.ErrPath) {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got.Offset != want.Offset || got.Problem != want.Problem {
+			t.Errorf("%s: %d %q, want %d %q", text, got.Offset, got.Problem, want.Offset, want.Problem)
+		}
+	}
+	_, err := jsonpath.Compile("$[")
+	if want := `invalid JSON path: a ] is missing at character 3 of "$["`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func TestDefinite(t *testing.T) {
+	for text, want := range map[string]bool{
+		"$": true, "$.a['b'][0]": true, "$[(@.length-1)]": true, "$.a[0,1]": false, "$..a": false, "$.*": false, "$[1:]": false, "$[?(@.a)]": false,
+	} {
+		p, err := jsonpath.Compile(text)
+		if err != nil || p.Definite() != want {
+			t.Errorf("%s: %v, want %v", text, err, want)
+		}
+	}
+}
+
+// What a filter does for each item costs work in proportion to what it looks at, so that a message can't buy more time
+// than it has bytes.
+func TestWorkIsBounded(t *testing.T) {
+	const size, perByte = 1 << 18, 16
+	long := strings.Repeat("7", size/2)
+	many := strings.Repeat("1,", size/4) + "1"
+	tests := []struct{ name, path, body string }{
+		{"scan within scan", "$..[?(@..x)]", strings.Repeat(`{"a":`, 500) + "[" + strings.Repeat(`{},`, size/3) + "1]" + strings.Repeat("}", 500)},
+		{"scans in a row", "$..*..*..*", strings.Repeat("[", 60) + many + strings.Repeat("]", 60)},
+		{"a list for each item", "$.i[?(0 in $.i)]", `{"i":[` + many + `]}`},
+		{"two long strings", "$.i[?($.a == $.b)]", `{"a":"` + long + `","b":"` + long + `","i":[` + many + `]}`},
+		{"a long number in a string", "$.i[?($.a == 1)]", `{"a":"` + long + `","i":[` + many + `]}`},
+		{"the length of a long string", "$.i[?($.a size 1)]", `{"a":"` + long + `","i":[` + many + `]}`},
+		{"a list of long literals", "$.i[?($.a in ['x','y','z'])]", `{"a":"` + long + `","i":[` + many + `]}`},
+		{"big numbers", "$.i[?($.a != 1)]", `{"a":` + strings.Repeat("7", 4000) + `,"i":[` + many + `]}`},
+		{"many names for each item", "$..[" + strings.Repeat("'a',", 800) + "'b']", "[" + strings.Repeat("{},", size/3) + "1]"},
+		{"a pattern over a long string", "$.i[?($.a =~ /7*/)]", `{"a":"` + long + `","i":[` + many + `]}`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			meter := value.NewMeter(perByte*len(test.body), time.Time{})
+			parsed, err := value.Decode([]byte(test.body), value.StyleLight, meter)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path, err := jsonpath.Compile(test.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := path.Eval(parsed, value.StyleLight, meter); !errors.Is(err, value.ErrWork) {
+				t.Errorf("got %v, want %v", err, value.ErrWork)
+			}
+		})
+	}
+}
+
+// A pattern that backtracks ends with the meter's deadline, however many items it is tried on.
+func TestPatternsEndWithTheDeadline(t *testing.T) {
+	meter := value.NewMeter(1<<20, time.Now().Add(-time.Second))
+	items := &value.List{Items: []any{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac"}}
+	path, err := jsonpath.Compile("$[?(@ =~ /(a+)+b/)]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := path.Eval(items, value.StyleLight, meter); !errors.Is(err, value.ErrTime) {
+		t.Errorf("got %v, want %v", err, value.ErrTime)
 	}
 }
 

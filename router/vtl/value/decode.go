@@ -90,11 +90,11 @@ func (d *decoder) word(w string) error {
 
 func (d *decoder) object(depth int) (any, error) {
 	d.at++
-	m := NewMap(4)
 	if d.next() == '}' {
 		d.at++
-		return m, nil
+		return NewMap(0), nil
 	}
+	m := NewMap(4)
 	for {
 		if d.next() != '"' {
 			return nil, ErrJSON

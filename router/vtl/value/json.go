@@ -67,6 +67,9 @@ func appendObject(dst []byte, v *Map, s Style, m *Meter, depth int) ([]byte, err
 		if err != nil {
 			return dst, err
 		}
+		if err := m.Spend(len(key)); err != nil {
+			return dst, err
+		}
 		dst = append(appendQuoted(dst, key, s), ':')
 		if dst, err = appendJSON(dst, v.entries[i].Value, s, m, depth+1); err != nil {
 			return dst, err

@@ -28,13 +28,22 @@ type grant struct {
 
 // throttleConnect takes a handshake out of the buckets of its stage and of $connect (contract/websocket-api.md §4.1, §11).
 func (s *Server) throttleConnect(p *router.Program, now time.Time) error {
-	stage := throttle.Key{API: p.API(), Stage: p.Stage()}
-	route := stage
-	route.Route = gateway.RouteConnect
-	if s.buckets.Allow(stage, p.Throttle(), now) && s.buckets.Allow(route, p.ConnectThrottle(), now) {
-		return nil
+	return s.throttle(p, gateway.RouteConnect, p.ConnectThrottle(), now)
+}
+
+// throttle takes a token out of the stage's bucket and, if there was one, another out of the route's.
+func (s *Server) throttle(p *router.Program, route gateway.RouteKey, own *gateway.Throttle, now time.Time) error {
+	key := throttle.Key{API: p.API(), Stage: p.Stage()}
+	if !s.buckets.Allow(key, p.Throttle(), now) {
+		s.metrics.throttled(key.API, key.Stage, route, scopeStage)
+		return errThrottled()
 	}
-	return errThrottled()
+	key.Route = route
+	if !s.buckets.Allow(key, own, now) {
+		s.metrics.throttled(key.API, key.Stage, route, scopeRoute)
+		return errThrottled()
+	}
+	return nil
 }
 
 func errThrottled() *gateway.Error {
@@ -55,12 +64,15 @@ func (s *Server) authorize(h *handshake) error {
 	}
 	h.conn.Authorizer, h.conn.Caller = allowed.Context, allowed.Caller
 	h.grant = grant{allowed.Scopes, allowed.ExpiresAt}
+	h.step = stepScopes
 	if !covered(rules.Scopes(), allowed.Scopes) {
 		return gateway.Errorf(gateway.CodeForbidden, "Forbidden").Because(errors.New("none of the scopes is granted"))
 	}
+	h.step = stepAPIKey
 	if err := s.checkKey(h, rules, allowed); err != nil {
 		return err
 	}
+	h.step = stepParameters
 	if err := rules.CheckParameters(ev); err != nil {
 		return err
 	}
@@ -82,9 +94,11 @@ func (s *Server) authorizationEvent(h *handshake) *gateway.Event {
 
 // askAuthorizer asks an authorizer about a handshake.
 func (s *Server) askAuthorizer(h *handshake, a *router.Authorizer, ev *gateway.Event) (*gateway.Authorization, error) {
+	h.step = stepIdentity
 	if _, err := a.Identity(ev); err != nil {
 		return nil, err
 	}
+	h.step = stepAuthorizer
 	authorizer, err := s.cfg.Authorizers(h.program, a)
 	if err != nil {
 		return nil, gateway.Errorf(gateway.CodeInternal, "Internal server error").Because(err)
@@ -92,12 +106,20 @@ func (s *Server) askAuthorizer(h *handshake, a *router.Authorizer, ev *gateway.E
 	ctx, cancel := context.WithTimeout(within(s.ctx, h.span), a.Timeout()+connectGrace)
 	defer cancel()
 	path, query := wireTarget(h.head.target) // h.path may be encoded otherwise, and signatures are over the client's bytes
+	asked := s.now()
 	allowed, err := authorizer.Authorize(ctx, &gateway.AuthorizationRequest{
 		Event: ev, Method: h.head.method, Host: h.host, Path: path, Query: query,
 	})
-	switch {
-	case s.stopping():
+	if s.stopping() {
 		return nil, errStopped
+	}
+	expired := err == nil && !allowed.ExpiresAt.IsZero() && !s.now().Before(allowed.ExpiresAt)
+	code := gateway.ErrorCode(err)
+	if expired {
+		code = gateway.CodeUnauthorized
+	}
+	s.metrics.authorized(h.conn.API, h.conn.Stage, a.Name(), s.now().Sub(asked), code)
+	switch {
 	case err != nil:
 		err = authorizerError(err)
 		level := slog.LevelDebug // anybody can be refused, as often as he likes
@@ -106,7 +128,7 @@ func (s *Server) askAuthorizer(h *handshake, a *router.Authorizer, ev *gateway.E
 		}
 		s.log.Log(ctx, level, "a connection was not authorized", "api", h.conn.API, "stage", h.conn.Stage, "authorizer", a.Name(), "error", err)
 		return nil, err
-	case !allowed.ExpiresAt.IsZero() && !s.now().Before(allowed.ExpiresAt):
+	case expired:
 		return nil, gateway.Errorf(gateway.CodeUnauthorized, "Unauthorized")
 	}
 	return allowed, nil
@@ -144,6 +166,7 @@ func (s *Server) checkKey(h *handshake, rules *router.Route, allowed *gateway.Au
 	}
 	bucket := throttle.Key{API: h.conn.API, Stage: h.conn.Stage, APIKey: key.Name}
 	if !s.buckets.Allow(bucket, key.Throttle, s.now()) {
+		s.metrics.throttled(bucket.API, bucket.Stage, gateway.RouteConnect, scopeAPIKey)
 		return errThrottled().Because(fmt.Errorf("API key %q", key.Name))
 	}
 	h.conn.Caller.APIKey, h.conn.Caller.APIKeyID = key.Value, key.Name
@@ -168,11 +191,8 @@ func (s *Server) keep(h *handshake, header gateway.Header) {
 // admitMessage decides whether a message may go to its route. It costs nothing where the API says nothing of it.
 func (s *Server) admitMessage(k *socket, p *router.Program, route *router.Route, body []byte, now time.Time) error {
 	if p.Throttle() != nil || route.Throttle() != nil {
-		stage := throttle.Key{API: p.API(), Stage: p.Stage()}
-		own := stage
-		own.Route = route.Key()
-		if !s.buckets.Allow(stage, p.Throttle(), now) || !s.buckets.Allow(own, route.Throttle(), now) {
-			return errThrottled()
+		if err := s.throttle(p, route.Key(), route.Throttle(), now); err != nil {
+			return err
 		}
 	}
 	if needed := route.Scopes(); len(needed) > 0 && !covered(needed, k.granted().scopes) {

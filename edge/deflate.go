@@ -44,7 +44,10 @@ func deflateSlack(n int) int {
 }
 
 // inflaterPool keeps inflaters between messages: 40 KiB each, held only while a message is read.
-type inflaterPool struct{ pool sync.Pool }
+type inflaterPool struct {
+	pool  sync.Pool
+	sizes *deflateCounter // nil: nothing is counted
+}
 
 // inflater reads one compressed message.
 type inflater struct {
@@ -98,6 +101,7 @@ func (p *inflaterPool) inflate(payload []byte, limit int) ([]byte, gateway.Close
 		case err != nil:
 			return nil, bad
 		case f.source.empty():
+			p.sizes.count(len(f.out), len(payload))
 			return bytes.Clone(f.out), gateway.Close{} // no larger than it must be: a route may keep it
 		}
 	}
@@ -156,6 +160,7 @@ func (s *messageSource) part() *[]byte {
 // deflaterPool keeps deflaters between messages, one pool for each window.
 type deflaterPool struct {
 	pools [maxWindowBits - minWindowBits + 1]sync.Pool
+	sizes *deflateCounter // nil: nothing is counted
 }
 
 // deflater compresses one message at a time.
@@ -200,6 +205,7 @@ func (p *deflaterPool) appendMessage(dst []byte, window windowBits, op ws.OpCode
 	if err != nil || len(small) >= len(payload) {
 		return appendMessage(dst, op, payload, maxFrame)
 	}
+	p.sizes.count(len(payload), len(small))
 	return appendFrames(dst, ws.Header{OpCode: op, Rsv: rsvDeflated}, small, maxFrame)
 }
 

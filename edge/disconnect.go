@@ -126,7 +126,7 @@ func (d *disconnects) finish(g *goodbye, ev *gateway.Event, start time.Time, err
 	if err != nil {
 		s.log.Warn("$disconnect failed", "api", g.conn.API, "stage", g.conn.Stage, "connection", g.conn.ID, "error", err)
 	}
-	s.metrics.answered(ev, s.now().Sub(start), err)
+	s.metrics.answered(ev, eventEnd{took: s.now().Sub(start), err: err})
 	s.logDisconnect(g.last, g, s.now().Sub(start), err)
 	if s.observing() {
 		s.observe(event.Record{

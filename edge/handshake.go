@@ -35,6 +35,7 @@ type handshake struct {
 	conn    gateway.Connection
 	request gateway.RequestID // of $connect
 	accept  string            // subprotocol that the backend chose
+	step    step              // where it stands
 	span    trace.Span        // nil when nothing is traced
 
 	// What the $connect integration took and said; zero where it was not asked.
@@ -54,6 +55,7 @@ func newHandshake(nc net.Conn, early []byte, head requestHead) *handshake {
 func (s *Server) upgrade(h *handshake) {
 	h.arrived = s.now()
 	if !s.enter() {
+		s.metrics.handshake("", "", http.StatusServiceUnavailable, stepCapacity)
 		_ = writeAnswer(h.nc, refusalUnavailable())
 		_ = h.nc.Close()
 		return
@@ -93,6 +95,7 @@ func asRefusal(err error) *handshakeRefusal {
 
 // resolve finds the program that the client wants and holds the request to RFC 6455 §4.2.1.
 func (s *Server) resolve(h *handshake) error {
+	h.step = stepAddress
 	u, err := url.ParseRequestURI(h.head.target)
 	if err != nil {
 		return refusalBadRequest()
@@ -107,7 +110,7 @@ func (s *Server) resolve(h *handshake) error {
 	if !ok || address.Program.Protocol() != gateway.ProtocolWebSocket || address.Path != "" && address.Path != "/" {
 		return refusalForbidden()
 	}
-	h.program = address.Program
+	h.program, h.step = address.Program, stepUpgrade
 	return checkUpgrade(&h.head, h.program)
 }
 
@@ -142,12 +145,14 @@ func (s *Server) admit(h *handshake) error {
 		ConnectedAt: h.arrived.UTC().Truncate(time.Millisecond), DomainName: withoutPort(h.host),
 		SourceIP: peerIP(h.nc.RemoteAddr().String()), UserAgent: h.head.header.Get("User-Agent"),
 	}
+	h.step = stepThrottle
 	if err := s.throttleConnect(h.program, h.arrived); err != nil {
 		return err
 	}
 	if err := s.authorize(h); err != nil {
 		return err
 	}
+	h.step = stepRecord
 	switch err := s.record(&h.conn); {
 	case gateway.ErrorCode(err) == gateway.CodeTooLarge: // what the authorizer or the kept handshake says: no retry helps
 		return gateway.Errorf(gateway.CodeInternal, "Internal server error").Because(err)
@@ -155,8 +160,9 @@ func (s *Server) admit(h *handshake) error {
 		return refusalUnavailable()
 	}
 	s.hold(h)
+	h.step = stepConnect
 	if err := s.connect(h); err != nil {
-		s.held.drop(h.held)
+		s.dropHeld(h)
 		if !errors.Is(err, errStopped) { // unknown what the backend says: a take-over tells it of the end
 			s.cfg.Journal.Closed(h.conn.ID)
 		}
@@ -196,7 +202,9 @@ func (s *Server) open(h *handshake) {
 	k := s.newSocket(h.conn, bytes.Clone(response.b)) // no larger than it must be: it is kept as long as the socket
 	k.link = s.engine.open(h.nc, k)
 	deflate := negotiateDeflate(h.head.header)
-	k.window = deflate.window
+	if k.window = deflate.window; k.window != 0 {
+		s.metrics.opensDeflated(h.conn.API, h.conn.Stage)
+	}
 	response.b = appendSwitching(response.b[:0], h.head.header.Get("Sec-WebSocket-Key"), h.accept, deflate)
 	k.grant = h.grant
 	k.mu.Lock()
@@ -247,10 +255,21 @@ func (s *Server) handshakeTold(h *handshake, status int, code gateway.Code, err 
 			r.Route = gateway.RouteConnect
 		}
 	}
-	s.metrics.handshake(r.API, r.Stage, status)
+	s.metrics.handshake(r.API, r.Stage, status, refusedBy(h, err))
 	s.logConnect(h, status, err)
 	handshakeEnd(h.span, &r)
 	if s.observing() {
 		s.observe(r)
 	}
+}
+
+// refusedBy is the step that refused a handshake; "" for one that came in.
+func refusedBy(h *handshake, err error) step {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, errStopped):
+		return stepCapacity
+	}
+	return h.step
 }

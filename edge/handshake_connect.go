@@ -27,10 +27,10 @@ func (s *Server) connect(h *handshake) error {
 	ev := s.connectEvent(h, route)
 	asked := s.now()
 	reply, err := s.ask(within(s.ctx, h.span), route, ev)
-	if !errors.Is(err, errStopped) {
-		s.metrics.answered(ev, s.now().Sub(asked), err)
-	}
 	h.backendTook = s.now().Sub(asked)
+	if !errors.Is(err, errStopped) {
+		s.metrics.answered(ev, eventEnd{native: route.Native(), status: replyStatus(reply), took: h.backendTook, err: err})
+	}
 	if err != nil {
 		return err
 	}

@@ -41,24 +41,24 @@ func (s *Server) hold(h *handshake) {
 	s.held.under[h.conn.ID] = h.held
 }
 
-// add holds a push, if its connection is one for which pushes are held. Otherwise ok is false.
-func (h *holding) add(ref gateway.ConnectionRef, p gateway.Push) (ok bool, err error) {
+// add holds a push, if its connection is one for which pushes are held: then it returns which. Otherwise ok is false.
+func (h *holding) add(ref gateway.ConnectionRef, p gateway.Push) (at gateway.ConnectionRef, ok bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	held := h.under[ref.ID]
 	if held == nil || ref.API != "" && ref.API != held.ref.API || ref.Stage != "" && ref.Stage != held.ref.Stage {
-		return false, nil
+		return gateway.ConnectionRef{}, false, nil
 	}
 	if err := checkPush(p, held.limits); err != nil {
-		return true, err
+		return held.ref, true, err
 	}
 	size := len(p.Body) + heldOverhead
 	if held.bytes > 0 && held.bytes+size > held.limits.SendQueueBytes {
-		return true, gateway.Errorf(gateway.CodeSlowClient, "too much waits for the connection to open")
+		return held.ref, true, gateway.Errorf(gateway.CodeSlowClient, "too much waits for the connection to open")
 	}
 	held.bytes += size
 	held.pushes = append(held.pushes, gateway.Push{Body: append([]byte(nil), p.Body...), Binary: p.Binary})
-	return true, nil
+	return held.ref, true, nil
 }
 
 // drop ends the holding; what was held is lost with the refused handshake. A nil held is none.
@@ -74,10 +74,17 @@ func (h *holding) drop(held *heldPushes) []gateway.Push {
 	return pushes
 }
 
+// dropHeld forgets what was held for a connection that does not come to be.
+func (s *Server) dropHeld(h *handshake) {
+	s.metrics.held(h.conn.API, h.conn.Stage, len(s.held.drop(h.held)), gateway.CodeGone)
+}
+
 // deliverHeldLocked sends what was held, right behind the 101. k is reachable already, so nothing can be held any more that
 // is not found here, and k.mu is held, so nothing overtakes it.
 func (s *Server) deliverHeldLocked(h *handshake, k *socket) {
-	for _, p := range s.held.drop(h.held) {
+	pushes := s.held.drop(h.held)
+	s.metrics.held(h.conn.API, h.conn.Stage, len(pushes), "")
+	for _, p := range pushes {
 		op := ws.OpText
 		if p.Binary {
 			op = ws.OpBinary

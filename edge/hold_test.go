@@ -12,15 +12,15 @@ func TestHolding(t *testing.T) {
 	id := gateway.NewConnectionID(gateway.NewEdgeID())
 	held := &heldPushes{ref: gateway.ConnectionRef{API: "chat", Stage: "dev", ID: id}, limits: gateway.Limits{SendQueueBytes: 1024, MaxMessageBytes: 100}}
 	h.under[id] = held
-	if ok, _ := h.add(gateway.ConnectionRef{API: "other", ID: id}, gateway.Push{}); ok {
+	if _, ok, _ := h.add(gateway.ConnectionRef{API: "other", ID: id}, gateway.Push{}); ok {
 		t.Error("a push for another API is held")
 	}
-	if ok, err := h.add(gateway.ConnectionRef{ID: id}, gateway.Push{Body: make([]byte, 101)}); !ok || gateway.ErrorCode(err) != gateway.CodeTooLarge {
+	if _, ok, err := h.add(gateway.ConnectionRef{ID: id}, gateway.Push{Body: make([]byte, 101)}); !ok || gateway.ErrorCode(err) != gateway.CodeTooLarge {
 		t.Errorf("a message over the limit: %t %v", ok, err)
 	}
 	taken := 0
 	for ; taken < 1024; taken++ {
-		if _, err := h.add(gateway.ConnectionRef{ID: id}, gateway.Push{}); err != nil {
+		if _, _, err := h.add(gateway.ConnectionRef{ID: id}, gateway.Push{}); err != nil {
 			if gateway.ErrorCode(err) != gateway.CodeSlowClient {
 				t.Errorf("a full queue says %v", err)
 			}
@@ -33,7 +33,7 @@ func TestHolding(t *testing.T) {
 	if got := len(h.drop(held)); got != taken {
 		t.Errorf("%d are delivered", got)
 	}
-	if ok, _ := h.add(gateway.ConnectionRef{ID: id}, gateway.Push{}); ok {
+	if _, ok, _ := h.add(gateway.ConnectionRef{ID: id}, gateway.Push{}); ok {
 		t.Error("a push is held for a connection that is open")
 	}
 }

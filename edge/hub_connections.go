@@ -41,9 +41,9 @@ func (l localConnections) Post(ctx context.Context, ref gateway.ConnectionRef, p
 	_, end := l.server.tracing.callback(ctx, callbackPost, ref)
 	k, err := l.find(ref)
 	if err != nil {
-		if held, refused := l.server.held.add(ref, p); held {
+		if at, held, refused := l.server.held.add(ref, p); held {
 			end(refused)
-			l.told(callbackPost, ref, nil, start, len(p.Body), refused)
+			l.heldTold(at, start, len(p.Body), refused)
 			return refused
 		}
 		k, err = l.find(ref) // it may have opened just now
@@ -121,11 +121,28 @@ func (l localConnections) told(method string, ref gateway.ConnectionRef, k *sock
 		ref.API, ref.Stage = k.conn.API, k.conn.Stage
 	}
 	l.server.metrics.callback(ref.API, ref.Stage, method, code)
+	if method == callbackPost && code == "" { // it brought one more message to a client
+		l.server.metrics.message(ref.API, ref.Stage, "", directionOut)
+	}
+	l.observe(method, ref, start, bytes, err)
+}
+
+// heldTold is told for a post that waits for its connection; what becomes of it is counted when that is known.
+func (l localConnections) heldTold(ref gateway.ConnectionRef, start time.Time, bytes int, err error) {
+	code := gateway.ErrorCode(err)
+	l.server.metrics.callback(ref.API, ref.Stage, callbackPost, code)
+	if err != nil {
+		l.server.metrics.held(ref.API, ref.Stage, 1, code)
+	}
+	l.observe(callbackPost, ref, start, bytes, err)
+}
+
+func (l localConnections) observe(method string, ref gateway.ConnectionRef, start time.Time, bytes int, err error) {
 	if !l.server.observing() {
 		return
 	}
 	l.server.observe(event.Record{
 		Time: start, API: ref.API, Stage: ref.Stage, Kind: event.KindCallback, Connection: ref.ID, Method: method,
-		Code: code, Error: publicMessage(err), Latency: l.server.now().Sub(start), BytesOut: bytes,
+		Code: gateway.ErrorCode(err), Error: publicMessage(err), Latency: l.server.now().Sub(start), BytesOut: bytes,
 	})
 }

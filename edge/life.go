@@ -157,7 +157,7 @@ func (s *Server) cutAll() {
 	s.life.Unlock()
 	_ = s.waitHandshakes(context.Background()) // their waits ended with s.ctx
 	for _, k := range s.hub.all() {
-		k.end(ending{notice: noticeTakeover})
+		k.end(ending{notice: noticeTakeover, cause: causeCut})
 	}
 	_ = s.waitFor(context.Background(), &s.requests) // their connections are closed
 	s.cutLeaving()

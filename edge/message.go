@@ -68,7 +68,9 @@ func (s *Server) message(k *socket, p *router.Program, in inbound) {
 		return
 	}
 	if p.IsRefresh(route) {
-		if err := s.refresh(k, p, in.payload); err != nil {
+		err := s.refresh(k, p, in.payload)
+		s.metrics.refreshed(p.API(), p.Stage(), err)
+		if err != nil {
 			s.refuse(k, p, route.Key(), request, start, in, err)
 			return
 		}
@@ -162,12 +164,9 @@ func (x *exchange) finish(reply *gateway.Reply, err error) {
 	}
 	x.socket.release()
 	took := x.server.now().Sub(x.start)
-	x.server.metrics.answered(&x.event, took, err)
+	status := replyStatus(reply)
+	x.server.metrics.answered(&x.event, eventEnd{native: x.route.Native(), status: status, took: took, err: err})
 	x.endSpan(err)
-	status := 0
-	if reply != nil {
-		status = reply.Status
-	}
 	if x.event.Expect == gateway.ExpectAck {
 		status = 0 // an acknowledgement does not tell it
 	}
@@ -216,8 +215,8 @@ func (x *exchange) observe(status int, err error, sent int) {
 // refuse answers a message that no route takes, or whose event can't be built.
 func (s *Server) refuse(k *socket, p *router.Program, route gateway.RouteKey, r gateway.RequestID, start time.Time, in inbound, err error) {
 	sent := s.errorFrame(k, p.Limits(), r, err)
-	s.metrics.message(k.conn.API, k.conn.Stage, "", directionIn)
-	s.metrics.failed(k.conn.API, k.conn.Stage, err)
+	s.metrics.message(k.conn.API, k.conn.Stage, route, directionIn)
+	s.metrics.failed(k.conn.API, k.conn.Stage, route, err)
 	s.logRefused(k, p, r, start, route, err)
 	if !s.observing() {
 		return
@@ -255,7 +254,7 @@ func (s *Server) Failed(id gateway.ConnectionID, r gateway.RequestID, err error)
 	if k.push(ws.OpText, frame, p.Limits()) != nil {
 		sent = 0
 	}
-	s.metrics.failed(k.conn.API, k.conn.Stage, err)
+	s.metrics.failed(k.conn.API, k.conn.Stage, "", err)
 	if s.observing() {
 		s.observe(event.Record{
 			Time: s.now(), API: k.conn.API, Stage: k.conn.Stage, Kind: event.KindMessage, Connection: id, Request: r,

@@ -27,15 +27,18 @@ const (
 
 // metrics counts what the edge does. docs/observability.md has the instruments in one table with those of the workers;
 // internal/telemetry gives the histograms their buckets. All methods may be called on nil, which counts nothing.
+// metrics_access.go has those of who may come in, metrics_life.go those of how connections live and end.
 type metrics struct {
 	connections metric.Int64UpDownCounter
-	handshakes  metric.Int64Counter
 	messages    metric.Int64Counter
 	failures    metric.Int64Counter
 	latency     metric.Float64Histogram
 	callbacks   metric.Int64Counter
 	fullQueues  metric.Int64Counter
 	requests    metric.Float64Histogram
+
+	accessMetrics
+	lifeMetrics
 
 	mu   sync.RWMutex // guards sets
 	sets map[labels]options
@@ -57,10 +60,15 @@ type labels struct {
 type family uint8
 
 const (
-	familyPlain    family = iota
-	familyMessage         // which is a direction
-	familyCallback        // which is a callback's method
-	familyRequest         // which is a common HTTP method
+	familyPlain      family = iota
+	familyMessage           // which is a direction
+	familyCallback          // which is a callback's method
+	familyRequest           // which is a common HTTP method
+	familyNative            // which is the type of an integration that no worker runs
+	familyHandshake         // which is the step that refused it
+	familyThrottle          // which is a throttleScope
+	familyAuthorizer        // which is an authorizer's name
+	familyDisconnect        // which is a closeCause
 )
 
 // options are labels made ready, so that measuring allocates nothing.
@@ -76,6 +84,7 @@ const (
 	attrRoute          = attribute.Key("sallyport.route")
 	attrDirection      = attribute.Key("sallyport.direction")
 	attrCallbackMethod = attribute.Key("sallyport.callback.method")
+	attrType           = attribute.Key("sallyport.integration.type")
 )
 
 // newMetrics makes the instruments; a nil provider gives nil metrics.
@@ -85,24 +94,22 @@ func newMetrics(p metric.MeterProvider) (*metrics, error) {
 	}
 	m := &metrics{sets: make(map[labels]options)}
 	meter := p.Meter(scope)
-	var errs [8]error
+	var errs [7]error
 	m.connections, errs[0] = meter.Int64UpDownCounter("sallyport.connections",
 		metric.WithUnit("{connection}"), metric.WithDescription("Open WebSocket connections."))
-	m.handshakes, errs[1] = meter.Int64Counter("sallyport.handshakes",
-		metric.WithUnit("{handshake}"), metric.WithDescription("WebSocket handshakes by the status they were answered with."))
-	m.messages, errs[2] = meter.Int64Counter("sallyport.messages",
+	m.messages, errs[1] = meter.Int64Counter("sallyport.messages",
 		metric.WithUnit("{message}"), metric.WithDescription("WebSocket messages from and to clients, error frames apart."))
-	m.failures, errs[3] = meter.Int64Counter("sallyport.event.failures",
+	m.failures, errs[2] = meter.Int64Counter("sallyport.event.failures",
 		metric.WithUnit("{event}"), metric.WithDescription("Events of WebSocket APIs that failed, and messages that no route took."))
-	m.latency, errs[4] = meter.Float64Histogram("sallyport.event.duration",
+	m.latency, errs[3] = meter.Float64Histogram("sallyport.event.duration",
 		metric.WithUnit("s"), metric.WithDescription("From handing an event to NATS until its answer, where the edge waits for one."))
-	m.callbacks, errs[5] = meter.Int64Counter("sallyport.callbacks",
+	m.callbacks, errs[4] = meter.Int64Counter("sallyport.callbacks",
 		metric.WithUnit("{call}"), metric.WithDescription("Calls of the @connections API, counted by the edge that owns the connection."))
-	m.fullQueues, errs[6] = meter.Int64Counter("sallyport.send_queue.full",
+	m.fullQueues, errs[5] = meter.Int64Counter("sallyport.send_queue.full",
 		metric.WithUnit("{occurrence}"), metric.WithDescription("Times that a client's send queue became full."))
-	m.requests, errs[7] = meter.Float64Histogram("http.server.request.duration",
+	m.requests, errs[6] = meter.Float64Histogram("http.server.request.duration",
 		metric.WithUnit("s"), metric.WithDescription("Duration of requests to HTTP APIs."))
-	return m, errors.Join(errs[:]...)
+	return m, errors.Join(append(errs[:], m.openAccess(meter), m.openLife(meter))...)
 }
 
 // with returns the options of l, made once.
@@ -146,6 +153,17 @@ func (l labels) set() attribute.Set {
 		if l.route != "" {
 			add(semconv.HTTPRouteKey, routeTemplate(l.route))
 		}
+	case familyNative:
+		add(attrType, l.which)
+	case familyHandshake:
+		add(attrRefusedBy, l.which)
+	case familyThrottle:
+		add(attrThrottleScope, l.which)
+	case familyAuthorizer:
+		add(attrAuthorizer, l.which)
+	case familyDisconnect:
+		add(attrCause, l.which)
+	case familyPlain:
 	}
 	return attribute.NewSet(kvs...)
 }
@@ -154,16 +172,6 @@ func (m *metrics) connection(api gateway.APIID, stage gateway.StageName, change 
 	if m != nil {
 		m.connections.Add(context.Background(), change, m.with(labels{api: api, stage: stage}).add...)
 	}
-}
-
-func (m *metrics) handshake(api gateway.APIID, stage gateway.StageName, status int) {
-	if m == nil {
-		return
-	}
-	if status < http.StatusContinue || status > maxFinalStatus { // a backend's own status is passed on, but bounded
-		status = http.StatusBadGateway
-	}
-	m.handshakes.Add(context.Background(), 1, m.with(labels{api: api, stage: stage, status: status}).add...)
 }
 
 // message counts one message: a client's, with the route that took it if one did, or one to a client, with the route
@@ -175,40 +183,77 @@ func (m *metrics) message(api gateway.APIID, stage gateway.StageName, route gate
 	}
 }
 
-// failed counts a failure whose route is not known: no route took the message, or a one-way event failed later.
-func (m *metrics) failed(api gateway.APIID, stage gateway.StageName, err error) {
+// failed counts a message that came to nothing before an integration was asked, with the route that took it if one did;
+// or, without a route, a one-way event that failed later.
+func (m *metrics) failed(api gateway.APIID, stage gateway.StageName, route gateway.RouteKey, err error) {
 	if m != nil {
-		l := labels{api: api, stage: stage, code: gateway.ErrorCode(err)}
+		l := labels{api: api, stage: stage, route: route, code: gateway.ErrorCode(err)}
 		m.failures.Add(context.Background(), 1, m.with(l).add...)
 	}
 }
 
+// eventEnd is how an event of a WebSocket API ended.
+type eventEnd struct {
+	// native says that a subscriber took the event, so that no worker measures what the backend did with it.
+	native bool
+	status int // the reply's; 0 without one
+	took   time.Duration
+	err    error
+}
+
+// The error.type of a native backend's own refusal; workers count that of theirs (integrations).
+const (
+	errorClient gateway.Code = "4xx"
+	errorServer gateway.Code = "5xx"
+)
+
+// kind is the error.type: a code for what went wrong on the way, a class of statuses for what the backend said.
+func (a *eventEnd) kind() gateway.Code {
+	code := gateway.ErrorCode(a.err)
+	if !a.native {
+		return code
+	}
+	switch code {
+	case "":
+		if a.status >= http.StatusInternalServerError {
+			return errorServer
+		} else if a.status >= http.StatusBadRequest {
+			return errorClient
+		}
+	case gateway.CodeForbidden, gateway.CodeNotFound, gateway.CodeBadRequest, gateway.CodeGone, gateway.CodeSlowClient,
+		gateway.CodeUnauthorized, gateway.CodeThrottled, gateway.CodeUnsupportedMedia:
+		return errorClient // no other than the backend says these of an event that was sent
+	case gateway.CodeTooLarge, gateway.CodeTimeout, gateway.CodeUnavailable, gateway.CodeIntegration, gateway.CodeInternal:
+	}
+	return code
+}
+
 // answered counts a WebSocket event whose end is known. Only where somebody waits for the answer is the time measured:
 // the others are acknowledged or not as it suits us, and a backend may leave a $disconnect unanswered.
-func (m *metrics) answered(ev *gateway.Event, took time.Duration, err error) {
+func (m *metrics) answered(ev *gateway.Event, out eventEnd) {
 	if m == nil {
 		return
 	}
-	l := labels{api: ev.API, stage: ev.Stage, route: ev.Route, code: gateway.ErrorCode(err)}
+	l := labels{api: ev.API, stage: ev.Stage, route: ev.Route, code: out.kind()}
+	if out.native {
+		l.family, l.which = familyNative, string(gateway.IntegrationNATS)
+	}
 	o := m.with(l)
 	if ev.Expect == gateway.ExpectReply && ev.Kind != gateway.EventDisconnect {
-		m.latency.Record(context.Background(), took.Seconds(), o.record...)
+		m.latency.Record(context.Background(), out.took.Seconds(), o.record...)
 	}
-	if err != nil {
+	if out.err != nil {
 		m.failures.Add(context.Background(), 1, o.add...)
 	}
 }
 
-// callback counts one call. A message that it brought to a client is one more message.
+// callback counts one call.
 func (m *metrics) callback(api gateway.APIID, stage gateway.StageName, method string, code gateway.Code) {
 	if m == nil {
 		return
 	}
 	l := labels{api: api, stage: stage, family: familyCallback, which: method, code: code}
 	m.callbacks.Add(context.Background(), 1, m.with(l).add...)
-	if method == callbackPost && code == "" {
-		m.message(api, stage, "", directionOut)
-	}
 }
 
 func (m *metrics) queueFull(api gateway.APIID, stage gateway.StageName) {

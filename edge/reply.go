@@ -29,3 +29,11 @@ func publicMessage(err error) string {
 	}
 	return "Internal server error"
 }
+
+// replyStatus is a reply's status, 0 without a reply.
+func replyStatus(r *gateway.Reply) int {
+	if r == nil {
+		return 0
+	}
+	return r.Status
+}

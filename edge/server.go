@@ -92,6 +92,7 @@ func New(c Config) (*Server, error) {
 		upgrades: make(chan struct{}, maxUpgrades), journalWaiters: make(chan struct{}, maxJournalWaiters),
 		done: make(chan struct{}), leaving: make(map[*socket]struct{}),
 	}
+	s.inflaters.sizes, s.deflaters.sizes = m.deflateSizes(directionIn), m.deflateSizes(directionOut)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.seen.Store(c.Live.Load())
 	s.disconnects = newDisconnects(s)

@@ -50,12 +50,13 @@ type ending struct {
 	event    gateway.Close // in $disconnect
 	after    afterClose
 	notice   notice
+	cause    closeCause
 }
 
 // endGoingAway is for idleness, age, drain and removed APIs.
 func endGoingAway() ending {
 	c := gateway.Close{Code: int(ws.StatusGoingAway), Reason: reasonGoingAway}
-	return ending{farewell: sayClose, frame: c, event: c}
+	return ending{farewell: sayClose, frame: c, event: c, cause: causeGoingAway}
 }
 
 // endByCallback is DELETE @connections/{id}.
@@ -63,7 +64,7 @@ func endByCallback(c gateway.Close) ending {
 	if c.Code == 0 {
 		c.Code = int(ws.StatusNormalClosure)
 	}
-	e := ending{farewell: sayClose, frame: c, event: c}
+	e := ending{farewell: sayClose, frame: c, event: c, cause: causeCallback}
 	if c.Code == int(ws.StatusNormalClosure) && c.Reason == "" {
 		e.event.Reason = reasonNormal
 	}
@@ -72,29 +73,29 @@ func endByCallback(c gateway.Close) ending {
 
 // endByClient answers the client's close frame with echo; the backend hears event.
 func endByClient(echo, event gateway.Close) ending {
-	return ending{farewell: sayClose, frame: echo, event: event, after: cutAtOnce}
+	return ending{farewell: sayClose, frame: echo, event: event, after: cutAtOnce, cause: causeClient}
 }
 
 // endByFault closes a client that broke the protocol or a limit.
 func endByFault(c gateway.Close) ending {
-	return ending{farewell: sayClose, frame: c, event: c, after: discardInput}
+	return ending{farewell: sayClose, frame: c, event: c, after: discardInput, cause: causeFault}
 }
 
 // endLost is for connections that can't be spoken to any more.
 func endLost(reason string) ending {
-	return ending{event: gateway.Close{Code: int(ws.StatusAbnormalClosure), Reason: reason}}
+	return ending{event: gateway.Close{Code: int(ws.StatusAbnormalClosure), Reason: reason}, cause: causeLost}
 }
 
 // endTooSlow is for clients whose queue stayed full.
 func endTooSlow() ending {
 	c := gateway.Close{Code: int(ws.StatusPolicyViolation), Reason: reasonSlow}
-	return ending{farewell: sayCloseFirst, frame: c, event: c}
+	return ending{farewell: sayCloseFirst, frame: c, event: c, cause: causeSlow}
 }
 
 // endExpired is for clients whose token has ended.
 func endExpired() ending {
 	c := gateway.Close{Code: codeExpired, Reason: reasonExpired}
-	return ending{farewell: sayClose, frame: c, event: c}
+	return ending{farewell: sayClose, frame: c, event: c, cause: causeExpired}
 }
 
 // codeExpired and reasonExpired close a client whose token has ended: Amazon's service never does (DESIGN §3.8).
@@ -107,7 +108,7 @@ const (
 func endFenced() ending {
 	const tryAgainLater = 1013 // registered with IANA after RFC 6455
 	c := gateway.Close{Code: tryAgainLater, Reason: reasonFenced}
-	return ending{farewell: sayClose, frame: c, event: c, notice: noticeTakeover}
+	return ending{farewell: sayClose, frame: c, event: c, notice: noticeTakeover, cause: causeFenced}
 }
 
 // end begins the end of an open socket: it leaves the hub, its close frame goes out and its $disconnect is under way.
@@ -130,6 +131,7 @@ func (k *socket) endNow(e ending) bool {
 	k.closeBy = now.Add(closeTimeout)
 	// Out of the hub before the client can know: a callback that follows its close frame gets 410.
 	k.server.forget(k)
+	k.server.metrics.disconnected(k.conn.API, k.conn.Stage, e.cause)
 	switch e.farewell {
 	case sayNothing:
 		k.cutLocked()

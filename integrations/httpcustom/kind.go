@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"unicode/utf8"
+	"strconv"
 
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/integrations"
@@ -91,7 +91,7 @@ type call struct {
 func (c *call) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, error) {
 	ctx, cancel := integrations.Deadline(ctx, ev)
 	defer cancel()
-	body, overrides, err := c.mapped.Request(ev)
+	made, err := c.mapped.Request(ev)
 	if err != nil {
 		return nil, err
 	}
@@ -99,19 +99,19 @@ func (c *call) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, e
 	if err != nil {
 		return nil, err
 	}
-	answer, err := c.client.Do(ctx, request, body, c.route.ReplyLimit())
+	limit := backend.DiscardAnswer
+	if c.route.Answers(ev.Kind) {
+		limit = c.route.ReplyLimit()
+	}
+	got, err := c.client.Do(ctx, request, made.Body, limit)
 	if err != nil {
 		return nil, err
 	}
-	reply, err := c.mapped.Response(ev, transform.Answer{Status: answer.Status, Body: answer.Body}, overrides, c.route.ReplyLimit())
-	if err != nil {
-		return nil, err
+	answer := transform.Answer{Value: strconv.Itoa(got.Status), Status: got.Status, Header: gateway.Header(got.Header), Body: got.Body}
+	if limit == backend.DiscardAnswer {
+		return c.mapped.Outcome(answer, made.Overrides)
 	}
-	if !c.route.Answers(ev.Kind) {
-		return &gateway.Reply{Status: reply.Status}, nil
-	}
-	reply.Binary = ev.Kind == gateway.EventMessage && !utf8.Valid(reply.Body)
-	return reply, nil
+	return c.mapped.Response(ev, answer, made.Overrides, limit)
 }
 
 func (c *call) request(ctx context.Context, ev *gateway.Event) (*http.Request, error) {

@@ -71,7 +71,7 @@ func TestMapping(t *testing.T) {
 		return map[string]*gateway.IntegrationResponse{key: &r}
 	}
 	pass := responses("$default", gateway.IntegrationResponse{})
-	templates := map[string]string{"application/json": `[$input.json('$.a')]`, "other": "other", "$default": "fallback"}
+	templates := map[string]string{"application/json": `[$input.json('$.a')]`, "text/other": "other", "$default": "fallback"}
 	tests := map[string]struct {
 		in         gateway.Integration
 		body       string
@@ -80,7 +80,7 @@ func TestMapping(t *testing.T) {
 		code       gateway.Code
 	}{
 		"template":            {in: gateway.Integration{RequestTemplates: templates, Responses: pass}, body: `{"a":1}`, sent: "[1]", want: "[1]", status: 201},
-		"picked":              {in: gateway.Integration{RequestTemplates: templates, TemplateSelectionExpression: "$request.body.a", Responses: pass}, body: `{"a":"other"}`, sent: "other", want: "other", status: 201},
+		"picked":              {in: gateway.Integration{RequestTemplates: templates, TemplateSelectionExpression: "$request.body.a", Responses: pass}, body: `{"a":"text/other"}`, sent: "other", want: "other", status: 201},
 		"picked default":      {in: gateway.Integration{RequestTemplates: templates, TemplateSelectionExpression: "$request.body.a", Responses: pass}, body: `no json`, sent: "fallback", want: "fallback", status: 201},
 		"no match passes":     {in: gateway.Integration{RequestTemplates: map[string]string{"x/y": "x"}, Responses: pass}, body: "raw", sent: "raw", want: "raw", status: 201},
 		"no templates pass":   {in: gateway.Integration{PassthroughBehavior: gateway.PassthroughNoTemplates, Responses: pass}, body: "raw", sent: "raw", want: "raw", status: 201},

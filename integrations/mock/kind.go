@@ -2,6 +2,7 @@ package mock
 
 import (
 	"context"
+	"maps"
 
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/integrations"
@@ -21,7 +22,8 @@ func (Kind) Type() gateway.IntegrationType { return gateway.IntegrationMock }
 // Check reports templates that are missing or faulty, and status codes that no response takes.
 func (Kind) Check(in *gateway.Integration, _ gateway.Protocol) []gateway.Fault {
 	_, faults := compile(in, 0)
-	return append(integrations.Unused(in, integrations.FieldRequestTemplates, integrations.FieldResponses), faults...)
+	return append(integrations.Unused(in, integrations.FieldRequestTemplates, integrations.FieldResponses,
+		integrations.FieldTemplateSelection, integrations.FieldPassthrough, integrations.FieldContentHandling), faults...)
 }
 
 // Open prepares the answer. It fails only for an integration that has not passed Check.
@@ -34,21 +36,17 @@ func (Kind) Open(in *gateway.Integration, route integrations.Route) (gateway.Inv
 }
 
 // answer is what every event of the route gets where the templates have no variables.
-type answer struct {
-	status      int
-	body        []byte
-	contentType string // "" when the response has no template
-}
+type answer struct{ reply gateway.Reply }
 
 // Invoke returns the answer; ctx matters only when it has ended already.
 func (a *answer) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, integrations.Ended(err)
 	}
-	reply := &gateway.Reply{Status: a.status, Body: a.body}
+	reply := &gateway.Reply{Status: a.reply.Status, Body: a.reply.Body}
 	// A frame has no headers, so only the other kinds of events pay for the map.
-	if a.contentType != "" && ev.Kind != gateway.EventMessage {
-		reply.Header = gateway.Header{"Content-Type": {a.contentType}}
+	if ev.Kind != gateway.EventMessage {
+		reply.Header = maps.Clone(a.reply.Header)
 	}
 	return reply, nil
 }

@@ -204,6 +204,56 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
+// What the other non-proxy kinds do with messages that no template takes, and with base64, holds here too
+// (contract/websocket-api.md §7.8, §8.2).
+func TestChoosing(t *testing.T) {
+	picked := func(change func(*gateway.Integration)) *gateway.Integration {
+		in := &gateway.Integration{
+			Type: "MOCK", TemplateSelectionExpression: "$request.body.type",
+			RequestTemplates: map[string]string{"a": `{"statusCode": 200}`, "b": `{"statusCode": 404}`},
+			Responses: map[string]*gateway.IntegrationResponse{
+				"404":     {StatusCode: 410, TemplateSelectionExpression: "${integration.response.statuscode}-$request.body.type", ResponseTemplates: map[string]string{"404-b": "gone"}},
+				"default": text("application/json", "found"),
+			},
+		}
+		if change != nil {
+			change(in)
+		}
+		return in
+	}
+	tests := map[string]struct {
+		in   *gateway.Integration
+		body string
+		want gateway.Reply
+		code gateway.Code
+	}{
+		"one key":             {picked(nil), `{"type":"a"}`, gateway.Reply{Status: 200, Body: []byte("found")}, ""},
+		"another":             {picked(nil), `{"type":"b"}`, gateway.Reply{Status: 410, Body: []byte("gone")}, ""},
+		"the message itself":  {picked(nil), `{"type":"c","statusCode":404}`, gateway.Reply{Status: 410}, ""},
+		"no status code":      {picked(nil), `{"type":"c"}`, gateway.Reply{}, gateway.CodeIntegration},
+		"never":               {picked(func(in *gateway.Integration) { in.PassthroughBehavior = gateway.PassthroughNever }), `{"type":"c","statusCode":200}`, gateway.Reply{}, gateway.CodeUnsupportedMedia},
+		"there are templates": {picked(func(in *gateway.Integration) { in.PassthroughBehavior = gateway.PassthroughNoTemplates }), `{"type":"c","statusCode":200}`, gateway.Reply{}, gateway.CodeUnsupportedMedia},
+		"to binary": {picked(func(in *gateway.Integration) {
+			in.ContentHandling, in.TemplateSelectionExpression = gateway.ConvertToBinary, ""
+			in.RequestTemplates = map[string]string{"$default": `$input.body`}
+		}), `eyJzdGF0dXNDb2RlIjogMjAwfQ==`, gateway.Reply{Status: 200, Body: []byte("found")}, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := open(t, test.in).Invoke(t.Context(), &gateway.Event{Kind: gateway.EventMessage, Body: []byte(test.body)})
+			if test.code != "" {
+				if gateway.ErrorCode(err) != test.code {
+					t.Errorf("reply %v, error %v, want %s", got, err, test.code)
+				}
+				return
+			}
+			if diff := cmp.Diff(&test.want, got); err != nil || diff != "" {
+				t.Errorf("%v, reply (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
 func TestCheck(t *testing.T) {
 	ok := map[string]*gateway.IntegrationResponse{"default": text("application/json", "x")}
 	tests := map[string]struct {
@@ -219,12 +269,12 @@ func TestCheck(t *testing.T) {
 		"float status code": {answering(`{"statusCode":200.5}`, ok), []string{"requestTemplates.application/json: statusCode is no whole number"}},
 		"null status code":  {answering(`{"statusCode":null}`, ok), []string{"requestTemplates.application/json: statusCode is no whole number"}},
 		"small status code": {answering(`{"statusCode":99}`, ok), []string{"requestTemplates.application/json: statusCode is no whole number"}},
-		"1xx answer":        {answering(`{"statusCode":101}`, nil), []string{"requestTemplates: an answer can't have status 101"}},
+		"1xx answer":        {answering(`{"statusCode":101}`, nil), []string{"requestTemplates.application/json: an answer can't have status 101"}},
 		"request template":  {answering(`{"statusCode": #if($a-$b)1#end}`, ok), []string{"requestTemplates.application/json: line 1, column 23 of the template: "}},
 		"nothing chosen":    {answering(`{"statusCode": 500}`, map[string]*gateway.IntegrationResponse{"200": text("application/json", "x")}), []string{"responses: no response takes status code 500"}},
 		"empty response":    {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{"default": nil}), []string{"responses.default: the response is empty"}},
 		"bad pattern":       {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{"(": text("application/json", "x")}), []string{"responses.(: the key is no pattern"}},
-		"long pattern":      {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{strings.Repeat(".", 300): text("application/json", "x")}), []string{"responses." + strings.Repeat(".", 300) + ": the key is no pattern"}},
+		"long pattern":      {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{strings.Repeat(".", 600): text("application/json", "x")}), []string{"responses." + strings.Repeat(".", 600) + ": the pattern is longer than 512"}},
 		"two defaults":      {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{"default": {}, "$default": {}}), []string{`responses.default: "default" and "$default" are the same`}},
 		"bad response code": {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{"default": {StatusCode: 700}}), []string{"responses.default.statusCode: an answer can't have status 700"}},
 		"response template": {answering(`{"statusCode": 200}`, map[string]*gateway.IntegrationResponse{"default": text("application/json", "a\n  #set($x = )")}), []string{"responses.default.responseTemplates.application/json: line 2, column 13 of the template: no value begins with ')'"}},
@@ -234,6 +284,8 @@ func TestCheck(t *testing.T) {
 				"default": {ResponseTemplates: map[string]string{"text/html": "a", "text/plain": "b"}},
 			}), []string{"responses.default.responseTemplates: it is open which"},
 		},
+		"unreachable":    {&gateway.Integration{Type: "MOCK", RequestTemplates: map[string]string{"text/plain": `{"statusCode":200}`}, Responses: ok}, []string{"requestTemplates: no event finds one of these templates"}},
+		"bad expression": {&gateway.Integration{Type: "MOCK", RequestTemplates: map[string]string{"$default": `{"statusCode":200}`}, TemplateSelectionExpression: "$x", Responses: ok}, []string{"templateSelectionExpression: column 1: unknown variable $x"}},
 		"foreign members": {
 			&gateway.Integration{
 				Type: "MOCK", URI: "http://x", HTTPMethod: "GET", Subject: "a", PayloadFormatVersion: "1.0",

@@ -1,6 +1,3 @@
-// Package transform is what the non-proxy integrations share: it turns an event into a backend's request body by request
-// templates, and a backend's answer into the result by integration responses (contract/websocket-api.md §7.4 to §7.8,
-// §8.2). Kinds call Parse once in Check and Open, then Request and Response for each event; router/vtl renders.
 package transform
 
 import (
@@ -8,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 
@@ -16,84 +14,81 @@ import (
 	"github.com/sallyport/sallyport/router/vtl"
 )
 
-const (
-	// TypeJSON is the key that templates are looked for under without an expression, and the type of what they render.
-	TypeJSON = "application/json"
-
-	keyDefault = "$default"
-)
-
-// templates are the parsed templates of one member with the expression that picks one.
-type templates struct {
-	byKey map[string]*vtl.Template
-	pick  *mapping.Expression // nil: TypeJSON, then $default
+// Request is what goes to the backend beside mapped parameters.
+type Request struct {
+	Body []byte
+	// ContentType is that of Body; "" when there is none.
+	ContentType string
+	// Overrides are what the template set; they replace mapped parameters (contract/mapping-templates.md §7), and go on to
+	// Response.
+	Overrides *vtl.Overrides
 }
 
-func parseTemplates(all map[string]string, expression string, path ...string) (templates, []gateway.Fault) {
-	parsed := templates{byKey: make(map[string]*vtl.Template, len(all))}
-	var faults []gateway.Fault
-	for _, key := range slices.Sorted(maps.Keys(all)) {
-		template, err := vtl.Parse(key, all[key], vtl.Options{})
-		if err != nil {
-			faults = append(faults, gateway.Fault{Path: append(slices.Clone(path), key), Problem: err.Error(), Hint: "templates are Velocity, as API Gateway runs it"})
-			continue
-		}
-		parsed.byKey[key] = template
-	}
-	if expression != "" {
-		var err error
-		if parsed.pick, err = mapping.ParseExpression(expression); err != nil {
-			faults = append(faults, gateway.Fault{
-				Path:    append(slices.Clone(path[:len(path)-1]), "templateSelectionExpression"),
-				Problem: err.Error(), Hint: "text and $request.body.name",
-			})
-		}
-	}
-	return parsed, faults
-}
-
-// choose returns the template for a client's message; nil when none takes it.
-func (t templates) choose(message []byte) *vtl.Template {
-	key := TypeJSON
-	if t.pick != nil {
-		if !mapping.Valid(message) {
-			message = nil
-		}
-		key = string(t.pick.Eval(nil, message))
-	}
-	if template := t.byKey[key]; template != nil {
-		return template
-	}
-	return t.byKey[keyDefault]
-}
-
-// Request makes the body of the backend's request from ev, with the overrides of its template for Response. Errors are
-// *gateway.Error: CodeUnsupportedMedia when no template takes the event and it may not pass without, CodeIntegration for a
-// template that fails and text that is no base64.
-func (t *Transform) Request(ev *gateway.Event) ([]byte, *vtl.Overrides, error) {
+// Request makes the backend's request from ev. Errors are *gateway.Error: CodeUnsupportedMedia when no template takes
+// the event and it may not pass without, CodeIntegration for a template that fails and text that is no base64.
+func (t *Transform) Request(ev *gateway.Event) (Request, error) {
 	body, err := convert(ev.Body, t.handling)
 	if err != nil {
-		return nil, nil, err
+		return Request{}, err
 	}
-	template := t.request.choose(ev.Body)
+	template := t.template(ev.Body)
 	if template == nil {
 		if t.passthrough == gateway.PassthroughNever ||
 			t.passthrough == gateway.PassthroughNoTemplates && len(t.request.byKey) > 0 {
-			return nil, nil, gateway.Errorf(gateway.CodeUnsupportedMedia, "Unsupported Media Type")
+			return Request{}, gateway.Errorf(gateway.CodeUnsupportedMedia, "Unsupported Media Type")
 		}
-		return body, nil, nil
+		return Request{Body: body, ContentType: passedType(body)}, nil
 	}
 	in := input(ev)
 	in.Body = body
 	out, err := template.Render(nil, in)
 	if err != nil {
-		return nil, nil, gateway.Errorf(gateway.CodeIntegration, "the request template failed").Because(err)
+		return Request{}, gateway.Errorf(gateway.CodeIntegration, "the request template failed").Because(err)
 	}
-	return out.Output, out.Overrides, nil
+	made := Request{Body: out.Output, Overrides: out.Overrides}
+	if len(made.Body) > 0 {
+		made.ContentType = TypeJSON
+	}
+	return made, nil
+}
+
+// template returns the request template for a client's message; nil when none takes it.
+func (t *Transform) template(message []byte) *vtl.Template {
+	if t.pick == nil {
+		return t.request.byKey[t.request.standing]
+	}
+	if !mapping.Valid(message) {
+		message = nil
+	}
+	_, template := t.request.find(string(t.pick.Eval(nil, message)))
+	return template
+}
+
+// passedType is the type of a message that passes without a template: JSON as everywhere (contract/websocket-api.md
+// §7.3 leaves it open), unless it could be no text.
+func passedType(body []byte) string {
+	switch {
+	case len(body) == 0:
+		return ""
+	case !utf8.Valid(body):
+		return typeBinary
+	}
+	return TypeJSON
+}
+
+// FixedRequest returns what the request template renders where that is the same for every event, and its key.
+func (t *Transform) FixedRequest() (text, key string, fixed bool) {
+	template := t.request.byKey[t.request.standing]
+	if t.pick != nil || t.handling != "" || template == nil {
+		return "", "", false
+	}
+	text, fixed = template.Static()
+	return text, t.request.standing, fixed
 }
 
 var errBase64 = errors.New("the text is no base64")
 
+// convert is contentHandling (contract/websocket-api.md §7.8).
 func convert(body []byte, how gateway.ContentHandling) ([]byte, error) {
 	switch how {
 	case gateway.ConvertToBinary:
@@ -111,17 +106,25 @@ func convert(body []byte, how gateway.ContentHandling) ([]byte, error) {
 // input is what templates see of an event: its context, parameters and stage variables.
 func input(ev *gateway.Event) vtl.Input {
 	member := func(name string) vtl.Object { return vtl.JSON([]byte(gjson.GetBytes(ev.Context, name).Raw)) }
-	headers := make([]vtl.Member, 0, len(ev.Header))
-	for _, name := range slices.Sorted(maps.Keys(ev.Header)) {
-		if values := ev.Header[name]; len(values) > 0 {
-			headers = append(headers, vtl.Member{Name: name, Value: values[len(values)-1]})
-		}
-	}
 	return vtl.Input{
 		Params: vtl.Params{
-			Path: member("pathParameters"), Querystring: member("multiValueQueryStringParameters"), Header: vtl.Members(headers),
+			Path: member("pathParameters"), Querystring: member("multiValueQueryStringParameters"), Header: lastValues(ev.Header),
 		},
 		Context:        vtl.JSON(ev.Context),
 		StageVariables: member("stageVariables"),
 	}
+}
+
+// lastValues are the headers, with the last value of each (contract/mapping-templates.md §4.2).
+func lastValues(h gateway.Header) vtl.Object {
+	if len(h) == 0 {
+		return vtl.Object{}
+	}
+	members := make([]vtl.Member, 0, len(h))
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		if values := h[name]; len(values) > 0 {
+			members = append(members, vtl.Member{Name: name, Value: values[len(values)-1]})
+		}
+	}
+	return vtl.Members(members)
 }

@@ -187,5 +187,5 @@ func (o *query) value(w *walk, item any) (any, bool, error) {
 	if o.absolute {
 		item = w.root
 	}
-	return o.path.Eval(item, w.lists, w.meter)
+	return w.inside(o.path, item)
 }

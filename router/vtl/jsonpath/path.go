@@ -25,21 +25,7 @@ type Path struct {
 // the meter's.
 func (p *Path) Eval(document any, lists value.Style, m *value.Meter) (found any, ok bool, err error) {
 	w := walk{root: document, lists: lists, meter: m}
-	if !p.definite {
-		w.perResult = resultCost
-	}
-	err = w.next(p.first, document)
-	switch {
-	case errors.Is(err, errNotFound):
-		return nil, false, nil
-	case err != nil:
-		return nil, false, err
-	case !p.definite:
-		return &value.List{Items: w.results, Style: lists}, true, nil
-	case len(w.results) == 0:
-		return nil, false, nil
-	}
-	return w.results[0], true, nil
+	return w.run(p, document)
 }
 
 // Definite reports whether p finds one value at most, rather than a list of all that fits.
@@ -47,13 +33,39 @@ func (p *Path) Definite() bool { return p.definite }
 
 // walk is one evaluation.
 type walk struct {
-	root    any
-	lists   value.Style
-	meter   *value.Meter
-	results []any
-	// perResult is what a result costs beyond its step.
-	perResult int
-	depth     int
+	root  any
+	lists value.Style
+	meter *value.Meter
+	depth int
+
+	definite bool
+	one      any   // what a definite path found
+	results  []any // what an indefinite one found
+
+	// nested evaluates the paths within filters, one after the other.
+	nested *walk
+}
+
+// run walks p from the value start.
+func (w *walk) run(p *Path, start any) (found any, ok bool, err error) {
+	w.definite, w.one, w.results = p.definite, nil, nil
+	switch err = w.next(p.first, start); {
+	case errors.Is(err, errNotFound):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, err
+	case p.definite:
+		return w.one, true, nil
+	}
+	return &value.List{Items: w.results, Style: w.lists}, true, nil
+}
+
+// inside runs p, which stands in a filter of the path that w walks.
+func (w *walk) inside(p *Path, start any) (found any, ok bool, err error) {
+	if w.nested == nil {
+		w.nested = &walk{root: w.root, lists: w.lists, meter: w.meter}
+	}
+	return w.nested.run(p, start)
 }
 
 // resultCost is what a result in a list costs: the bytes that it takes there. A short path over a nested document finds
@@ -65,11 +77,15 @@ func (w *walk) next(s step, v any) error {
 	if err := w.meter.Spend(1); err != nil {
 		return err
 	}
-	if s == nil {
-		w.results = append(w.results, v)
-		return w.meter.Spend(w.perResult)
+	switch {
+	case s != nil:
+		return s.apply(w, v)
+	case w.definite:
+		w.one = v
+		return nil
 	}
-	return s.apply(w, v)
+	w.results = append(w.results, v)
+	return w.meter.Spend(resultCost)
 }
 
 // step is one part of a path.

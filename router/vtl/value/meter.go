@@ -24,7 +24,7 @@ type Meter struct {
 
 // NewMeter allows units of work until deadline; the zero time means no deadline.
 func NewMeter(units int, deadline time.Time) *Meter {
-	return &Meter{left: units, look: units - clockInterval, deadline: deadline}
+	return &Meter{left: units, look: nextLook(units), deadline: deadline}
 }
 
 // Spend takes n units. The error is ErrWork or ErrTime, and comes again at each further call.
@@ -34,15 +34,17 @@ func (m *Meter) Spend(n int) error {
 		return nil
 	}
 	if m.left < 0 {
-		m.left = -1
+		m.left, m.look = -1, 0
 		return ErrWork
 	}
 	if !m.deadline.IsZero() && time.Now().After(m.deadline) {
 		return ErrTime
 	}
-	m.look = m.left - clockInterval
+	m.look = nextLook(m.left)
 	return nil
 }
+
+func nextLook(left int) int { return max(0, left-clockInterval) }
 
 // Remaining is the time until the deadline, at most limit.
 func (m *Meter) Remaining(limit time.Duration) time.Duration {

@@ -1,4 +1,4 @@
-// Package mapping takes values out of events: route selection expressions, request parameters and integration URIs.
+// Package mapping takes values out of events: selection expressions, request parameters and integration URIs.
 //
 // Its neighbours: router parses all three when a deployment is compiled and evaluates selection expressions for each
 // message; the integrations apply Parameters and ExpandURI before they call a backend. It does no I/O and knows no
@@ -7,6 +7,8 @@
 // One path through it: ParseExpression turns `${request.body.service}/${request.body.action}` into literals and body
 // paths; Valid says whether a message is JSON; Eval appends `chat/join`, the route key, to the caller's buffer.
 //
-// Paths in a definition are plain member names and array indexes. They never reach gjson's path language: each level is
-// looked up by itself, with its name escaped, so a definition can't call modifiers, queries or wildcards.
+// Most paths are plain: member names and array indexes. They never reach gjson's path language: each level is looked up
+// by itself, with its name escaped, so a definition can't call modifiers, queries or wildcards of it, and nothing is
+// allocated. Every other JSON path is evaluated by router/vtl/jsonpath over the whole message, in bounds that grow with
+// the message (document.go).
 package mapping

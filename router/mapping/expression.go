@@ -9,16 +9,17 @@ const bodyPrefix = "request.body"
 // Expression is a parsed selection expression, such as `${request.body.service}/${request.body.action}`.
 type Expression struct{ parts []part }
 
-// part is a literal, or a variable when it has a path.
+// part is a literal, or a variable when that is "".
 type part struct {
 	literal string
-	path    path
+	lookup  lookup
 }
 
 // ParseExpression reads a selection expression over message bodies (contract/websocket-api.md §3): `$request.body.x`,
-// `${request.body.x}`, both mixed with text, `\$` for a dollar. An error is a *SyntaxError.
+// `${request.body.x}`, both mixed with text, `\$` for a dollar; x is any JSON path. An error is a *SyntaxError.
 //
-// A variable without braces runs to the next `$`, `/`, white space or the end, so that hyphenated names need none.
+// A variable without braces runs to the next `$`, `/`, white space or the end, so that hyphenated names need none. What
+// stands in square brackets ends no variable, with braces or without.
 func ParseExpression(s string) (*Expression, error) {
 	found, err := pieces(s)
 	if err != nil {
@@ -28,7 +29,7 @@ func ParseExpression(s string) (*Expression, error) {
 	for _, one := range found {
 		p := part{literal: one.literal}
 		if one.literal == "" {
-			if p.path, err = parseBodyVariable(s, one, hintForVariable); err != nil {
+			if p.lookup, err = parseBodyVariable(s, one, hintForVariable); err != nil {
 				return nil, err
 			}
 		}
@@ -38,16 +39,16 @@ func ParseExpression(s string) (*Expression, error) {
 }
 
 // parseBodyVariable reads request.body with a path. hint says what a variable of another name should be.
-func parseBodyVariable(s string, v piece, hint func(name string) string) (path, *SyntaxError) {
+func parseBodyVariable(s string, v piece, hint func(name string) string) (lookup, *SyntaxError) {
 	name := s[v.begin:v.end]
 	rest, isBody := strings.CutPrefix(name, bodyPrefix)
 	if !isBody || rest != "" && rest[0] != '.' && rest[0] != '[' {
-		return nil, syntaxError(s, v.start, "unknown variable $"+name, hint(name))
+		return lookup{}, syntaxError(s, v.start, "unknown variable $"+name, hint(name))
 	}
 	if rest == "" {
-		return nil, syntaxError(s, v.end, "$request.body needs the name of a member", "for instance $request.body.action")
+		return lookup{}, syntaxError(s, v.end, "$request.body needs the name of a member", "for instance $request.body.action")
 	}
-	return parsePath(s, v.begin+len(bodyPrefix), v.end)
+	return parseLookup(s, v.begin+len(bodyPrefix), v.end)
 }
 
 func hintForVariable(name string) string {
@@ -63,17 +64,18 @@ func hintForVariable(name string) string {
 }
 
 // Eval appends what e yields over body to dst. body is valid JSON (see Valid). A path that finds nothing, or null, yields
-// the empty text; the rest of the expression stays (contract/websocket-api.md §3). Eval allocates only when dst is too
+// the empty text, and so does one that needs more work than a message of that length may cost; the rest of the expression
+// stays (contract/websocket-api.md §3). Where all paths are plain names and indexes, Eval allocates only when dst is too
 // small or a text in body has escapes.
 func (e *Expression) Eval(dst []byte, body []byte) []byte {
-	json := textOf(body)
+	d := document{json: textOf(body)}
 	for i := range e.parts {
 		p := &e.parts[i]
-		if p.path == nil {
+		if p.literal != "" {
 			dst = append(dst, p.literal...)
 			continue
 		}
-		dst = appendValue(dst, p.path.find(json))
+		dst = d.append(dst, &p.lookup)
 	}
 	return dst
 }

@@ -95,19 +95,34 @@ func TestParseExpressionErrors(t *testing.T) {
 		{`${request.body.a`, 1, "brace is not closed"},
 		{`${request.body.a}-${x}`, 19, "unknown variable $x"},
 		{`$request.body.`, 14, "name is missing"},
-		{`$request.body..a`, 14, "name is missing"},
-		{`$request.body.a[x]`, 17, "only a number"},
+		{`$request.body..`, 15, "name is missing"},
+		{`$request.body...a`, 15, "name is missing"},
+		{`$request.body.a..`, 17, "name is missing"},
+		{`$request.body.a[x]`, 17, "neither a quoted name nor an index"},
 		{`$request.body.a[1`, 16, "bracket is not closed"},
-		{`$request.body.a[-1]`, 17, "only a number"},
+		{`$request.body.a[?(@.b == ']')`, 16, "bracket is not closed"},
+		{`${request.body.a['x}`, 17, "bracket is not closed"},
 		{`$request.body.a[1]b`, 19, "a dot or a bracket"},
-		{`$request.body.*`, 15, "can't stand in a name"},
+		{`$request.body['a']b`, 19, "a dot or a bracket"},
+		{`$request.body.b*`, 16, "can't stand in a name"},
 		{`$request.body.a.b?`, 18, "can't stand in a name"},
 		{`${request.body.a b}`, 17, "can't stand in a name"},
-		{`$request.body['a']`, 15, "only a number"},
 		{`$request.body.ö.a()`, 18, "can't stand in a name"},
+		{`$request.body.a.length()`, 23, "can't stand in a name"},
+		{`$request.body..a'`, 17, "can't stand in a name"},
+		{`$request.body.a[]`, 17, "neither a quoted name nor an index"},
+		{`$request.body.a[:]`, 17, "a slice needs a bound"},
+		{`$request.body.ö[?(@.b ==)]`, 25, "neither a path nor a literal"},
+		{`x-${request.body.a[?(@.b == 'c')}`, 19, "bracket is not closed"},
+		{`$request.body.a[?(@.b = 'c')]`, 23, "a ) is missing"},
+		{`$request.body.a[?@.b]`, 18, "a filter is [?(…)]"},
+		{`$request.body.a[?(@.b =~ /(/)]`, 29, "regular expression"},
+		{`$request.body.a[99999999999999999999]`, 17, "neither a quoted name nor an index"},
+		{strings.Repeat("x", maxExpression+1), 1, "longer than 4096 bytes"},
+		{`$request.body` + strings.Repeat(`[0:1]`, 257), 1294, "more than 256 steps"},
 	}
 	for _, test := range tests {
-		t.Run(test.expression, func(t *testing.T) {
+		t.Run(test.expression[:min(len(test.expression), 40)], func(t *testing.T) {
 			_, err := ParseExpression(test.expression)
 			var syntax *SyntaxError
 			if !errors.As(err, &syntax) {
@@ -198,7 +213,7 @@ func mustExpression(tb testing.TB, s string) *Expression {
 
 // FuzzExpression: nothing panics, and the text behind a constant prefix stays.
 func FuzzExpression(f *testing.F) {
-	for _, expression := range []string{`$request.body.action`, `${request.body.a[0].b}-\$`, `$request.body..a`, `${request.body.@this}`, `a$b`, `${`} {
+	for _, expression := range []string{`$request.body.action`, `${request.body.a[0].b}-\$`, `$request.body..a`, `$request.body.a[?(@.b == '/')]`, `${request.body.@this}`, `a$b`, `${`} {
 		for _, body := range []string{chatBody, `[]`, `{"a":[{"b":null}]}`, `"{"`, `{"a":`, ``} {
 			f.Add(expression, []byte(body))
 		}
@@ -231,7 +246,7 @@ func FuzzMemberName(f *testing.F) {
 		f.Add(name, "value", "other")
 	}
 	f.Fuzz(func(t *testing.T, name, value, other string) {
-		if !utf8.ValidString(name) || !utf8.ValidString(value) || strings.ContainsAny(name, ".[}") || other == name || !utf8.ValidString(other) {
+		if !utf8.ValidString(name) || !utf8.ValidString(value) || strings.ContainsAny(name, ".[}") || name == "*" || other == name || !utf8.ValidString(other) {
 			return
 		}
 		e, err := ParseExpression("${request.body.outer." + name + "}")

@@ -111,7 +111,7 @@ func (p *Parameters) Apply(ev *gateway.Event) Mapped {
 	}
 	r := reading{event: ev, context: textOf(ev.Context)}
 	if p.readsBody && Valid(ev.Body) {
-		r.body = textOf(ev.Body)
+		r.body.json = textOf(ev.Body)
 	}
 	for i := range p.list {
 		one := &p.list[i]

@@ -57,6 +57,13 @@ func TestParameterSources(t *testing.T) {
 		{"body, null", `route.request.body.nothing`, message, "-"},
 		{"body, missing", `route.request.body.user.mail`, message, "-"},
 		{"body, no header line of its own", `route.request.body.user.name`, message, "eve  X-Admin: 1"},
+		{"body, filter", `route.request.body.user.tags[?(@ == 'b')]`, message, "[b]"},
+		{"body, scan", `route.request.body..age`, message, "[7]"},
+		{"body, quoted name", `route.request.body['user']['age']`, message, "7"},
+		{"body, filter that finds nothing", `route.request.body.user.tags[?(@ == 'c')]`, message, "-"},
+		{"body, filter, no header line of its own", `route.request.body..name`, message, "[eve  X-Admin: 1]"},
+		{"body, filter, of REST", `method.request.body.user.tags[0:1]`, message, "[a]"},
+		{"body, filter, over what is no JSON", `route.request.body..user`, messageEvent(`{"user":`), "-"},
 		{"body that is not JSON", `route.request.body.user`, messageEvent(`{"user":`), "-"},
 		{"whole body", `route.request.body`, messageEvent(`hello`), "hello"},
 		{"whole body, empty", `route.request.body`, messageEvent(``), "-"},
@@ -128,7 +135,7 @@ func TestParseParametersReportsAllFaults(t *testing.T) {
 		"integration.request.header.name":   "route.request.header.a b",
 		"integration.request.header.noname": "stageVariables.",
 		"integration.request.header.dots":   "context..x",
-		"integration.request.header.wild":   "route.request.body.a.*",
+		"integration.request.header.wild":   "route.request.body.a.b*",
 		"integration.request.header.a b":    "'x'",
 		"integration.request.header":        "'x'",
 		"integration.request.cookie.x":      "'x'",
@@ -144,7 +151,7 @@ func TestParseParametersReportsAllFaults(t *testing.T) {
 		"cookie.x: not a target of a request parameter",
 		"header: not a target of a request parameter",
 		"header.a b: not a target of a request parameter",
-		"header.dots: column 8: a name is missing after the dot",
+		"header.dots: column 8: only names and indexes can stand here",
 		"header.empty: column 1: the source is empty",
 		"header.long: column 1: the source is longer than 512 characters",
 		"header.name: column 22: not a parameter name",
@@ -152,7 +159,7 @@ func TestParseParametersReportsAllFaults(t *testing.T) {
 		"header.open: column 6: the quote is not closed",
 		"header.part: column 15: unknown part of the request cookie",
 		"header.what: column 1: unknown source connectionId",
-		"header.wild: column 22: this character can't stand in a name",
+		"header.wild: column 23: this character can't stand in a name",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -173,6 +180,7 @@ func FuzzParameters(f *testing.F) {
 	f.Add("integration.request.header.X", "route.request.body.a", []byte(`{"a":"b\r\nc"}`), []byte(`{}`))
 	f.Add("integration.request.path.x", "context.identity.sourceIp", []byte(``), []byte(`{"identity":{"sourceIp":"::1"}}`))
 	f.Add("integration.request.querystring.q", "route.request.multivaluequerystring.q", []byte(``), []byte(`{"multiValueQueryStringParameters":{"q":["1",2]}}`))
+	f.Add("integration.request.header.X", "route.request.body..a[?(@.b)]", []byte(`{"a":[{"b":"\r\n"}]}`), []byte(`{}`))
 	f.Add("integration.request.header.X", "'a\r\nb'", []byte(``), []byte(`{"a"`))
 	f.Fuzz(func(t *testing.T, target, source string, body, context []byte) {
 		p, _ := ParseParameters(map[string]string{target: source})

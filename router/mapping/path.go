@@ -2,8 +2,6 @@ package mapping
 
 import (
 	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/tidwall/gjson"
 )
@@ -31,53 +29,13 @@ func memberStep(name string) step {
 	return s
 }
 
-// parsePath reads text[start:end], which is empty or a sequence of ".name" and "[index]". Errors count their columns in
-// the whole text.
+// parsePath reads text[start:end], a plain path. Errors count their columns in the whole text.
 func parsePath(text string, start, end int) (path, *SyntaxError) {
-	var p path
-	for i := start; i < end; {
-		switch text[i] {
-		case '.':
-			stop := i + 1 + nameLength(text[i+1:end])
-			name := text[i+1 : stop]
-			if name == "" {
-				return nil, syntaxError(text, i, "a name is missing after the dot", "name each level of the message")
-			}
-			if bad := strings.IndexFunc(name, refusedInName); bad >= 0 {
-				return nil, syntaxError(text, i+1+bad, "this character can't stand in a name", "paths are plain names and [index]")
-			}
-			p = append(p, memberStep(name))
-			i = stop
-		case '[':
-			length := strings.IndexByte(text[i:end], ']')
-			if length < 0 {
-				return nil, syntaxError(text, i, "the bracket is not closed", "write [0]")
-			}
-			digits := text[i+1 : i+length]
-			s := memberStep(digits)
-			if s.index == "" {
-				return nil, syntaxError(text, i+1, "only a number can stand in brackets", "write [0], or .name for a member")
-			}
-			p = append(p, s)
-			i += length + 1
-		default:
-			return nil, syntaxError(text, i, "a dot or a bracket should stand here", "write .name or [0]")
-		}
+	l, err := parseLookup(text, start, end)
+	if err == nil && l.query != nil {
+		return nil, syntaxError(text, start, "only names and indexes can stand here", "write .name or [0]")
 	}
-	return p, nil
-}
-
-func nameLength(s string) int {
-	if n := strings.IndexAny(s, ".["); n >= 0 {
-		return n
-	}
-	return len(s)
-}
-
-// refusedInName finds what means something in JSONPath, so that an expression that works there in another sense is
-// an error here instead of a route that never matches.
-func refusedInName(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`*?()'"\]{}`, r)
+	return l.plain, err
 }
 
 // find returns the value that p leads to, or one that does not exist. json is valid JSON.

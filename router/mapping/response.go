@@ -89,7 +89,7 @@ func parseResponsePart(s string, one piece) (responsePart, *SyntaxError) {
 		return responsePart{kind: known.kind, header: header}, nil
 	}
 	p, err := parseBodyVariable(s, one, hintForResponse)
-	return responsePart{kind: responseBodyPart, part: part{path: p}}, err
+	return responsePart{kind: responseBodyPart, part: part{lookup: p}}, err
 }
 
 func hintForResponse(name string) string {
@@ -103,9 +103,9 @@ func hintForResponse(name string) string {
 // Eval appends what e yields over r to dst. What is missing yields the empty text, of several values of a header the last
 // counts, and all of them are written [a, b], as lists in bodies are.
 func (e *ResponseExpression) Eval(dst []byte, r ResponseValues) []byte {
-	body := ""
+	var d document
 	if e.readBody && Valid(r.Body) {
-		body = textOf(r.Body)
+		d.json = textOf(r.Body)
 	}
 	for i := range e.parts {
 		p := &e.parts[i]
@@ -113,7 +113,7 @@ func (e *ResponseExpression) Eval(dst []byte, r ResponseValues) []byte {
 		case responseLiteral:
 			dst = append(dst, p.literal...)
 		case responseBodyPart:
-			dst = appendValue(dst, p.path.find(body))
+			dst = d.append(dst, &p.lookup)
 		case responseStatusPart:
 			dst = strconv.AppendInt(dst, int64(r.Status), 10)
 		case responseHeaderPart:

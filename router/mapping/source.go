@@ -36,12 +36,14 @@ type source struct {
 	kind sourceKind
 	// name is the constant's text, or a header's name.
 	name string
+	// path leads into the context; body into the message.
 	path path
+	body lookup
 }
 
 // sourceHint lists what parseSource takes.
 const sourceHint = "take route.request.{header|querystring|multivalueheader|multivaluequerystring|path}.NAME, " +
-	"route.request.body.NAME, stageVariables.NAME, context.NAME or 'text'"
+	"route.request.body.JSONPATH, stageVariables.NAME, context.NAME or 'text'"
 
 // parseSource reads one source of contract/websocket-api.md §8.1. The older spellings method.request and request mean
 // route.request.
@@ -97,8 +99,8 @@ func parseRequestSource(s string) (source, *SyntaxError) {
 		return source{kind: sourceBody}, nil
 	}
 	if strings.HasPrefix(rest, "body.") || strings.HasPrefix(rest, "body[") {
-		p, err := parsePath(s, start+len("body"), len(s))
-		return source{kind: sourceInBody, path: p}, err
+		l, err := parseLookup(s, start+len("body"), len(s))
+		return source{kind: sourceInBody, body: l}, err
 	}
 	return source{}, syntaxError(s, start, "unknown part of the request "+section, sourceHint)
 }
@@ -115,7 +117,7 @@ func named(s, name string, found source) (source, *SyntaxError) {
 type reading struct {
 	event   *gateway.Event
 	context string
-	body    string // "" unless it is valid JSON and a source looks into it
+	body    document // empty unless it is valid JSON and a source looks into it
 }
 
 // values returns what s finds; no values means that it is missing.
@@ -137,7 +139,9 @@ func (s *source) values(r *reading) []string {
 		}
 		return []string{string(r.event.Body)}
 	case sourceInBody:
-		return textValue(s.path.find(r.body))
+		if text, ok := r.body.find(nil, &s.body); ok {
+			return []string{string(text)}
+		}
 	case sourceContext:
 		return textValue(s.path.find(r.context))
 	}
@@ -201,7 +205,7 @@ func ParseSource(text string) (*Source, error) {
 func (s *Source) Value(ev *gateway.Event) string {
 	r := reading{event: ev, context: textOf(ev.Context)}
 	if s.source.kind == sourceInBody && Valid(ev.Body) {
-		r.body = textOf(ev.Body)
+		r.body.json = textOf(ev.Body)
 	}
 	if values := last(s.source.values(&r)); len(values) > 0 {
 		return values[0]

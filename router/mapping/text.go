@@ -48,6 +48,11 @@ func textOf(b []byte) string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
+// bytesOf is the opposite of textOf, for readers that take bytes and keep none.
+func bytesOf(s string) []byte {
+	return unsafe.Slice(unsafe.StringData(s), len(s))
+}
+
 // appendValue writes a value the way selection expressions see it (contract/websocket-api.md §3): strings bare, numbers
 // and booleans as their JSON text, nothing for null and what is missing, lists as [a, b], objects as compact JSON.
 func appendValue(dst []byte, v gjson.Result) []byte {

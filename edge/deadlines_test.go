@@ -2,12 +2,14 @@ package edge
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/sallyport/sallyport/gateway"
 )
@@ -131,10 +133,11 @@ func TestClocksStandStillWhileNotReading(t *testing.T) {
 
 func TestSlowClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		reader := sdkmetric.NewManualReader()
 		w := newPipeWorld(t, chatAPI(withLimits(func(l *gateway.LimitSettings) {
 			l.MaxMessageBytes, l.SendQueueBytes, l.SlowClientSeconds = ptr(1024), ptr(1024), ptr(10)
 			l.PingIntervalSeconds = ptr(0)
-		})))
+		})), func(c *Config) { c.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)) })
 		defer w.end()
 		c := w.connect()
 		post := func() error {
@@ -171,6 +174,16 @@ func TestSlowClient(t *testing.T) {
 		soon(t, "closed", time.Since(start), 10*time.Second)
 		_ = c.Close()
 		synctest.Wait()
+		series := measured(t, reader)
+		for _, want := range []string{
+			"sallyport.callbacks [{call}] error.type=slow_client,sallyport.api=chat,sallyport.callback.method=POST,sallyport.stage=dev: 2",
+			"sallyport.disconnects [{connection}] sallyport.api=chat,sallyport.disconnect.cause=slow,sallyport.stage=dev: 1",
+			"sallyport.send_queue.full [{occurrence}] sallyport.api=chat,sallyport.stage=dev: 2",
+		} {
+			if !slices.Contains(series, want) {
+				t.Errorf("%s is not among\n%s", want, strings.Join(series, "\n"))
+			}
+		}
 	})
 }
 

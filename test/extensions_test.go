@@ -158,4 +158,14 @@ authorizers:
 	if got := member(l.awaitEvent(t, "bye", 1), "requestContext", "disconnectStatusCode"); got != 4001.0 {
 		t.Errorf("DISCONNECT says %v", got)
 	}
+	for selector, want := range map[string]int{
+		`sallyport_disconnects_total{sallyport_disconnect_cause="expired"}`: 1,
+		`sallyport_refreshes_total{error_type=""}`:                          1,
+		`sallyport_refreshes_total{error_type="unauthorized"}`:              1,
+		`sallyport_refreshes_total{error_type="forbidden"}`:                 1,
+	} {
+		if got := sum(t, scrape(t, g), selector); got != want {
+			t.Errorf("%s is %d, want %d", selector, got, want)
+		}
+	}
 }

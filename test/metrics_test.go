@@ -48,6 +48,7 @@ sallyport_callbacks_total{sallyport_api="chat",sallyport_callback_method="DELETE
 sallyport_callbacks_total{sallyport_api="chat",sallyport_callback_method="GET",sallyport_stage="dev"} 1
 sallyport_callbacks_total{sallyport_api="chat",sallyport_callback_method="POST",sallyport_stage="dev"} 3
 sallyport_connections{sallyport_api="chat",sallyport_stage="dev"} 1
+sallyport_disconnects_total{sallyport_api="chat",sallyport_disconnect_cause="callback",sallyport_stage="dev"} 1
 sallyport_event_duration_seconds_count{error_type="unavailable",sallyport_api="chat",sallyport_route="away",sallyport_stage="dev"} 1
 sallyport_event_duration_seconds_count{error_type="unavailable",sallyport_api="shop",sallyport_route="GET /nobody",sallyport_stage="dev"} 1
 sallyport_event_duration_seconds_count{sallyport_api="chat",sallyport_route="$connect",sallyport_stage="dev"} 2
@@ -58,7 +59,7 @@ sallyport_event_failures_total{error_type="forbidden",sallyport_api="chat",sally
 sallyport_event_failures_total{error_type="unavailable",sallyport_api="chat",sallyport_route="away",sallyport_stage="dev"} 1
 sallyport_event_failures_total{error_type="unavailable",sallyport_api="chat",sallyport_stage="dev"} 1
 sallyport_handshakes_total{http_response_status_code="101",sallyport_api="chat",sallyport_stage="dev"} 2
-sallyport_handshakes_total{http_response_status_code="403"} 1
+sallyport_handshakes_total{http_response_status_code="403",sallyport_handshake_refused_by="address"} 1
 sallyport_integration_duration_seconds_count{error_type="4xx",sallyport_api="chat",sallyport_integration_type="HTTP_PROXY",sallyport_route="work",sallyport_stage="dev"} 1
 sallyport_integration_duration_seconds_count{error_type="5xx",sallyport_api="chat",sallyport_integration_type="HTTP_PROXY",sallyport_route="break",sallyport_stage="dev"} 1
 sallyport_integration_duration_seconds_count{error_type="unavailable",sallyport_api="chat",sallyport_integration_type="HTTP_PROXY",sallyport_route="away",sallyport_stage="dev"} 1

@@ -53,9 +53,10 @@ func (d *document) find(dst []byte, l *lookup) ([]byte, bool) {
 		if list, isList := found.(*value.List); found == nil || isList && len(list.Items) == 0 && !l.query.Definite() {
 			return dst, false
 		}
-		var out []byte
-		if out, err = appendFound(dst, found, d.meter); err == nil {
-			return out, true
+		// Into a buffer of its own, so that the compiler sees that dst can be on its owner's stack.
+		var text []byte
+		if text, err = appendFound(nil, found, d.meter); err == nil {
+			return append(dst, text...), true
 		}
 	}
 	// A path that does not fit the message, such as an index into a text, says nothing of the next one; work that is used up

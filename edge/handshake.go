@@ -228,6 +228,7 @@ func appendSwitching(b []byte, key, subprotocol string, deflate deflateAnswer) [
 	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 	sum := sha1.Sum([]byte(key + guid)) //nolint:gosec // RFC 6455 §4.2.2 wants it
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\n"...)
+	b = appendHeader(b, "Date", time.Now().UTC().Format(http.TimeFormat)) // as Amazon's has it (contract/websocket-api.md §2)
 	b = appendHeader(b, "Upgrade", "websocket")
 	b = appendHeader(b, "Connection", "Upgrade")
 	b = appendHeader(b, "Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))

@@ -58,7 +58,11 @@ func refusalUnavailable() *handshakeRefusal {
 func refusalOf(err error) *handshakeRefusal {
 	code := gateway.ErrorCode(err)
 	status, body := router.ConnectStatus(code)
-	return &handshakeRefusal{status: status, code: code, body: body, header: [][2]string{{"Content-Type", jsonContentType}}}
+	r := &handshakeRefusal{status: status, code: code, body: body, header: [][2]string{{"Content-Type", jsonContentType}}}
+	if status == http.StatusForbidden { // the shape of a 403 of the gateway's own (contract/websocket-api.md §2)
+		r.header = append(r.header, [2]string{headerErrorType, errorForbidden})
+	}
+	return r
 }
 
 // refusalMirror passes on what a $connect integration refused with: status, content type and body.

@@ -164,6 +164,8 @@ func uvarintSize(v uint64) int {
 type entry struct {
 	op   op
 	conn gateway.Connection
+	// damaged says that the extra part of an open can't be read: the connection is there, its caller and handshake are not.
+	damaged bool
 }
 
 // decode reads one message and calls visit for each of its records in order. A record with a bad body is counted in
@@ -235,7 +237,9 @@ func decodeBody(o op, body []byte) (entry, error) {
 	}
 	if r.s != "" { // older records end here
 		var more extra
-		if text := r.str(); text != "" && json.Unmarshal([]byte(text), &more) == nil {
+		if text := r.str(); r.cut || text != "" && json.Unmarshal([]byte(text), &more) != nil {
+			e.damaged = true
+		} else {
 			e.conn.Caller, e.conn.Handshake = more.Caller, more.Handshake
 		}
 	}

@@ -153,6 +153,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		out := appendHeader(nil, kindBatch, 1)
 		for i := range entries {
+			entries[i].damaged = false // what is left of it is written anew
 			if entries[i].op == opOpen {
 				out = appendOpen(out, &entries[i].conn)
 			} else {

@@ -2,9 +2,12 @@ package journal
 
 import (
 	"bytes"
+	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sallyport/sallyport/gateway"
 )
@@ -41,5 +44,52 @@ func TestExtra(t *testing.T) {
 	}
 	if diff := cmp.Diff(want.Handshake, got.conn.Handshake); diff != "" || got.conn.Caller != want.Caller {
 		t.Errorf("caller %+v, handshake (-want +got):\n%s", got.conn.Caller, diff)
+	}
+}
+
+// A connection whose extra part is damaged is still told of its end; that it lost something is logged, once however many did.
+func TestDamagedExtra(t *testing.T) {
+	log := new(captured)
+	s, nc := one(t, func(c *Config) { c.Logger = logTo(log) })
+	j := claimed(t, s, "n1")
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []gateway.ConnectionID
+	for i, more := range []string{`{"caller":`, `[]`, `{"handshake":7}`, ``, `{"caller":{"apiKeyId":"partner"}}`, "cut off"} {
+		c := newConn(j.edge)
+		record := appendOpen(nil, c)
+		r := reader{s: string(record[1:])}
+		body := appendStr([]byte(r.str()), more)
+		if more == "cut off" {
+			body = body[:len(body)-1]
+		}
+		message := append(appendHeader(nil, kindBatch, uint64(i)), byte(opOpen))
+		message = append(binary.AppendUvarint(message, uint64(len(body))), body...)
+		if _, err := js.Publish(deadline(t), "sallyport.@journal.%."+string(j.edge), message); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, c.ID)
+	}
+	_ = s.Close()
+	next := openStore(t, nc, func(c *Config) { c.Logger = logTo(log) })
+	o, err := next.TakeOver(deadline(t), j.edge, "n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[gateway.ConnectionID]string{}
+	for _, c := range o.Connections {
+		got[c.ID] = c.Caller.APIKeyID
+	}
+	for i, id := range want {
+		key, found := got[id]
+		if !found || (key == "partner") != (i == 4) {
+			t.Errorf("record %d: found %t, caller %q", i, found, key)
+		}
+	}
+	text := strings.Join(log.lines(), "")
+	if o.Skipped != 0 || strings.Count(text, "have lost who their caller was") != 1 || !strings.Contains(text, "connections=4") {
+		t.Errorf("%d skipped; the log says\n%s", o.Skipped, text)
 	}
 }

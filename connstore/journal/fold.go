@@ -22,6 +22,7 @@ const (
 type folded struct {
 	open    []gateway.Connection // in ascending order of ConnectedAt
 	skipped int
+	damaged int // of open, those that have lost a part
 }
 
 // foldAttempts is how often a journal that shrinks while it is read is read again. A former owner can purge but once more
@@ -40,6 +41,10 @@ func (s *Store) fold(ctx context.Context, edge gateway.EdgeID, last uint64) (fol
 	)
 	if err != nil {
 		return folded{}, fmt.Errorf("read journal of %s: %w", edge, err)
+	}
+	if f.damaged > 0 {
+		s.log.Error("connections of a journal have lost who their caller was and their handshake: that part of their records can't be read",
+			"edge", edge, "stream", s.names.stream, "connections", f.damaged)
 	}
 	return f, nil
 }
@@ -88,7 +93,7 @@ func (s *Store) foldOnce(ctx context.Context, edge gateway.EdgeID, last uint64) 
 	}
 	defer messages.Stop()
 	f := folded{}
-	live := make(map[gateway.ConnectionID]gateway.Connection)
+	live := make(map[gateway.ConnectionID]entry)
 	for {
 		msg, seq, err := next(ctx, messages)
 		if err != nil {
@@ -102,8 +107,11 @@ func (s *Store) foldOnce(ctx context.Context, edge gateway.EdgeID, last uint64) 
 		}
 	}
 	f.open = make([]gateway.Connection, 0, len(live))
-	for _, c := range live {
-		f.open = append(f.open, c)
+	for _, e := range live {
+		f.open = append(f.open, e.conn)
+		if e.damaged {
+			f.damaged++
+		}
 	}
 	slices.SortFunc(f.open, func(a, b gateway.Connection) int { return a.ConnectedAt.Compare(b.ConnectedAt) })
 	return f, nil
@@ -124,14 +132,14 @@ func next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Ms
 }
 
 // foldMessage applies one message to live and returns how many of its records were skipped.
-func (s *Store) foldMessage(edge gateway.EdgeID, data []byte, seq uint64, live map[gateway.ConnectionID]gateway.Connection) int {
+func (s *Store) foldMessage(edge gateway.EdgeID, data []byte, seq uint64, live map[gateway.ConnectionID]entry) int {
 	foreign := 0
 	_, skipped, err := decode(data, func(e entry) {
 		switch {
 		case e.conn.ID.Edge() != edge:
 			foreign++
 		case e.op == opOpen:
-			live[e.conn.ID] = e.conn
+			live[e.conn.ID] = e
 		default:
 			delete(live, e.conn.ID)
 		}

@@ -26,30 +26,6 @@ type grant struct {
 	expiresAt time.Time // zero: never
 }
 
-// throttleConnect takes a handshake out of the buckets of its stage and of $connect (contract/websocket-api.md §4.1, §11).
-func (s *Server) throttleConnect(p *router.Program, now time.Time) error {
-	return s.throttle(p, gateway.RouteConnect, p.ConnectThrottle(), now)
-}
-
-// throttle takes a token out of the stage's bucket and, if there was one, another out of the route's.
-func (s *Server) throttle(p *router.Program, route gateway.RouteKey, own *gateway.Throttle, now time.Time) error {
-	key := throttle.Key{API: p.API(), Stage: p.Stage()}
-	if !s.buckets.Allow(key, p.Throttle(), now) {
-		s.metrics.throttled(key.API, key.Stage, route, scopeStage)
-		return errThrottled()
-	}
-	key.Route = route
-	if !s.buckets.Allow(key, own, now) {
-		s.metrics.throttled(key.API, key.Stage, route, scopeRoute)
-		return errThrottled()
-	}
-	return nil
-}
-
-func errThrottled() *gateway.Error {
-	return gateway.Errorf(gateway.CodeThrottled, "Too Many Requests")
-}
-
 // authorize decides whether the client of a handshake may come in, and completes what is known of it.
 func (s *Server) authorize(h *handshake) error {
 	p := h.program

@@ -181,12 +181,13 @@ func (s *Server) sweep(ctx context.Context) {
 }
 
 // follow brings a new table to the sockets: those of removed APIs are closed, the others' deadlines are asked for anew,
-// since limits may have become shorter.
+// since limits may have become shorter. Throttle buckets of what was removed are dropped.
 func (s *Server) follow(now time.Time) {
 	table := s.cfg.Live.Load()
 	if table == s.seen.Load() {
 		return
 	}
+	s.dropBuckets(table)
 	s.hub.each(func(k *socket) bool {
 		s.wheel.arm(&k.timer, k.due(now))
 		return true

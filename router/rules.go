@@ -104,6 +104,16 @@ func (p *Program) APIKey(value string) (*gateway.APIKey, bool) {
 	return nil, false
 }
 
+// HasAPIKey reports whether a key has that name.
+func (p *Program) HasAPIKey(name string) bool {
+	for _, key := range p.access.keys {
+		if key.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
 // APIKeyFromAuthorizer reports whether the authorizer names the key instead of the client's header.
 func (p *Program) APIKeyFromAuthorizer() bool { return p.access.keyFromAuth }
 

@@ -1,12 +1,15 @@
 // Package throttle holds the token buckets of stages, routes and API keys (contract/websocket-api.md §11).
 //
 // The edge asks it for every handshake and message of an API that is throttled. Buckets outlive a deployment, so that saving
-// a definition does not fill them; a changed rate or burst takes effect on the bucket that is there.
+// a definition does not fill them; a changed rate or burst takes effect on the bucket that is there. Those of what is no
+// longer deployed are dropped.
 //
-// One path through it: Allow finds the bucket of a Key, or makes it full, and takes a token out of it.
+// One path through it: Allow finds the bucket of a Key, or makes it full, and takes a token out of it. At a new deployment
+// Keep drops the buckets that it has no use for.
 package throttle
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -24,7 +27,7 @@ type Key struct {
 }
 
 // Buckets are the buckets of one process. The zero value is ready; its methods may be called concurrently. Keys come from
-// definitions, never from clients, so their number is that of what was deployed.
+// definitions, never from clients, so their number is that of what is deployed.
 type Buckets struct {
 	mu      sync.RWMutex // guards the map
 	buckets map[Key]*bucket
@@ -46,6 +49,20 @@ func (b *Buckets) Allow(k Key, t *gateway.Throttle, now time.Time) bool {
 	found := b.find(k, t)
 	found.follow(t, now)
 	return found.limiter.AllowN(now, 1)
+}
+
+// Keep drops the buckets that used says no to; used must not call the Buckets. A bucket that is asked for again is full.
+func (b *Buckets) Keep(used func(Key) bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.buckets, func(k Key, _ *bucket) bool { return !used(k) })
+}
+
+// Len returns how many buckets there are.
+func (b *Buckets) Len() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.buckets)
 }
 
 func (b *Buckets) find(k Key, t *gateway.Throttle) *bucket {

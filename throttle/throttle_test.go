@@ -39,6 +39,30 @@ func TestAllow(t *testing.T) {
 	}
 }
 
+// What is deployed no longer costs no memory; the other buckets stay as empty as they are.
+func TestKeep(t *testing.T) {
+	var b Buckets
+	now := time.Unix(1_700_000_000, 0)
+	set := &gateway.Throttle{RateLimit: 0.001, BurstLimit: 1}
+	kept, gone := Key{API: "chat", Stage: "dev", Route: "send"}, Key{API: "chat", Stage: "old"}
+	b.Keep(func(Key) bool { return false }) // nothing is there yet
+	for _, k := range []Key{kept, gone} {
+		if !b.Allow(k, set, now) || b.Allow(k, set, now) {
+			t.Fatalf("%v has not the burst of 1", k)
+		}
+	}
+	b.Keep(func(k Key) bool { return k == kept })
+	if n := b.Len(); n != 1 {
+		t.Errorf("%d buckets are left, want 1", n)
+	}
+	if b.Allow(kept, set, now) {
+		t.Error("the bucket that stays was filled")
+	}
+	if !b.Allow(gone, set, now) {
+		t.Error("what is deployed again begins without a full bucket")
+	}
+}
+
 func BenchmarkAllow(b *testing.B) {
 	var buckets Buckets
 	set := &gateway.Throttle{RateLimit: 1e9, BurstLimit: 1 << 30}

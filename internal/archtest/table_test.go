@@ -15,7 +15,7 @@ var imports = []row{
 	{"schemas/event", []string{"gateway"}},
 	{"schemas/proxy", []string{"gateway", "schemas/event"}},
 
-	{"router/mapping", []string{"gateway", "router/vtl/jsonpath", "router/vtl/value"}},
+	{"router/mapping", []string{"gateway", "router/vtl"}},
 	{"router/vtl", []string{"gateway", "router/vtl"}},
 	{"router", []string{"gateway", "schemas", "router", "accesslog", "authorizers"}},
 	{"bus", []string{"gateway", "schemas"}},

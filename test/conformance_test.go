@@ -333,9 +333,9 @@ func TestConformance08Sizes(t *testing.T) {
 		want   string
 	}{
 		{"a frame of 32768", []int{frameLimit}, "32768"},
-		{"a frame of 32769", []int{frameLimit + 1}, "closed 1009"},
+		{"a frame of 32769", []int{frameLimit + 1}, "closed 1009 Message too big"},
 		{"a message of 131072 in frames", []int{frameLimit, frameLimit, frameLimit, frameLimit}, "131072"},
-		{"a message of 131073 in frames", []int{frameLimit, frameLimit, frameLimit, frameLimit, 1}, "closed 1009"},
+		{"a message of 131073 in frames", []int{frameLimit, frameLimit, frameLimit, frameLimit, 1}, "closed 1009 Message too big"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			raw := rawDial(t, g, "/chat/dev")
@@ -348,7 +348,7 @@ func TestConformance08Sizes(t *testing.T) {
 	t.Run("binary", func(t *testing.T) {
 		raw := rawDial(t, g, "/chat/dev")
 		raw.message(2, 3)
-		if got := raw.next(); got != "closed 1003" {
+		if got := raw.next(); got != "closed 1003 Binary messages are not accepted" {
 			t.Errorf("got %q", got)
 		}
 	})

@@ -99,29 +99,46 @@ func (c *raw) frame(op byte, fin bool, payload []byte) {
 	_, _ = c.nc.Write(append(b, payload...))
 }
 
-// next returns the next message's text, or "closed CODE".
-func (c *raw) next() string {
+// read returns the next frame's opcode and payload.
+func (c *raw) read() (byte, []byte) {
 	c.t.Helper()
-	head := make([]byte, 2)
-	if _, err := io.ReadFull(c.r, head); err != nil {
-		c.t.Fatal(err)
-	}
-	size := int(head[1] & 0x7f)
-	if size == 126 {
-		long := make([]byte, 2)
-		if _, err := io.ReadFull(c.r, long); err != nil {
+	take := func(n int) []byte {
+		b := make([]byte, n)
+		if _, err := io.ReadFull(c.r, b); err != nil {
 			c.t.Fatal(err)
 		}
-		size = int(wire.BigEndian.Uint16(long))
+		return b
 	}
-	payload := make([]byte, size)
-	if _, err := io.ReadFull(c.r, payload); err != nil {
-		c.t.Fatal(err)
+	head := take(2)
+	size := int(head[1] & 0x7f)
+	switch size {
+	case 126:
+		size = int(wire.BigEndian.Uint16(take(2)))
+	case 127:
+		size = int(wire.BigEndian.Uint64(take(8)))
 	}
-	if head[0]&0xf == 8 {
-		return fmt.Sprintf("closed %d", wire.BigEndian.Uint16(payload))
+	return head[0] & 0xf, take(size)
+}
+
+// next returns the next message's text, or "closed CODE REASON"; a close frame without a code is "closed".
+func (c *raw) next() string {
+	c.t.Helper()
+	op, payload := c.read()
+	switch {
+	case op != 8:
+		return string(payload)
+	case len(payload) < 2:
+		return "closed"
 	}
-	return string(payload)
+	return strings.TrimSpace(fmt.Sprintf("closed %d %s", wire.BigEndian.Uint16(payload), payload[2:]))
+}
+
+// ended fails unless the server has closed the TCP connection.
+func (c *raw) ended() {
+	c.t.Helper()
+	if b, err := c.r.ReadByte(); err == nil {
+		c.t.Errorf("after the end came %#x", b)
+	}
 }
 
 // asClose finds the close frame in an error of the client.

@@ -7,8 +7,8 @@
 // One path through it: ParseExpression turns `${request.body.service}/${request.body.action}` into literals and body
 // paths; Valid says whether a message is JSON; Eval appends `chat/join`, the route key, to the caller's buffer.
 //
-// Most paths are plain: member names and array indexes. They never reach gjson's path language: each level is looked up
-// by itself, with its name escaped, so a definition can't call modifiers, queries or wildcards of it, and nothing is
-// allocated. Every other JSON path is evaluated by router/vtl/jsonpath over the whole message, in bounds that grow with
-// the message (document.go).
+// Most paths are plain: member names and array indexes. They are looked up level by level in the message's bytes
+// (scan.go), which allocates nothing; no text of a definition is ever a path for gjson, whose language has modifiers and
+// queries of its own. Every other JSON path is evaluated by router/vtl/jsonpath over the whole message, in bounds that
+// grow with the message (document.go).
 package mapping

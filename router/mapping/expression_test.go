@@ -50,7 +50,12 @@ func TestExpressionEval(t *testing.T) {
 		{"name on a string", `$request.body.a.b`, `{"a":"{\"b\":\"x\"}"}`, ""},
 		{"root is a string with JSON in it", `$request.body.b`, `"{\"b\":\"x\"}"`, ""},
 		{"root is a number", `$request.body.b`, `7`, ""},
-		{"first of two members", `$request.body.a`, `{"a":"x","a":"y"}`, "x"},
+		{"last of two members", `$request.body.a`, `{"a":"x","b":{"a":"z"},"a":"y"}`, "y"},
+		{"last of two members, one escaped", `$request.body.a`, `{"a":"x","\u0061":"y"}`, "y"},
+		{"last of two members, below", `$request.body.a.b`, `{"a":{"b":"x"},"a":{"c":"y"}}`, ""},
+		{"null after a value", `$request.body.a`, `{"a":"x","a":null}`, ""},
+		{"white space everywhere", `$request.body.a[1].b`, "\t{ \"a\" :\r\n[ 1 , { \"b\" : 7 } ] } ", "7"},
+		{"quotes and brackets in keys and values", `$request.body.a`, `{"}\"":"{","[":["\\\"",{"a":"x"}],"a":"y"}`, "y"},
 		// names that mean something to gjson
 		{"modifier", `${request.body.@this}`, chatBody, ""},
 		{"modifier as a name", `${request.body.@type}`, `{"@type":"x"}`, "x"},
@@ -194,6 +199,19 @@ func BenchmarkEval(b *testing.B) {
 	e := mustExpression(b, `${request.body.service}/${request.body.action}`)
 	body := []byte(chatBody)
 	dst := make([]byte, 0, 64)
+	b.ReportAllocs()
+	for b.Loop() {
+		if Valid(body) {
+			dst = e.Eval(dst[:0], body)
+		}
+	}
+}
+
+func BenchmarkEvalLong(b *testing.B) {
+	e := mustExpression(b, `$request.body.action`)
+	body := []byte(`{"action":"join","text":"` + strings.Repeat("How much wood would a woodchuck chuck? ", 12) + `","list":[` + strings.Repeat(`{"id":12,"ok":true},`, 25) + `0]}`)
+	dst := make([]byte, 0, 64)
+	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
 		if Valid(body) {

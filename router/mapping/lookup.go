@@ -88,7 +88,7 @@ func nextStep(text string, start, end int) (step, int, *SyntaxError) {
 
 // bracketStep reads the inside of brackets: digits or one quoted name, else it is the engine's.
 func bracketStep(inside string) step {
-	if s := memberStep(inside); s.index != "" {
+	if s := memberStep(inside); s.index != noIndex {
 		return s
 	}
 	inside = strings.Trim(inside, " ")
@@ -100,7 +100,7 @@ func bracketStep(inside string) step {
 		return step{}
 	}
 	s := memberStep(name)
-	s.index = "" // a quoted number names a member
+	s.index = noIndex // a quoted number names a member
 	return s
 }
 

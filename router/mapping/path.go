@@ -6,7 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// maxIndexDigits keeps array indexes far from the overflow of gjson's number parser; no message is that long.
+// maxIndexDigits keeps array indexes far from overflow; no message is that long.
 const maxIndexDigits = 9
 
 // path leads to a value inside a JSON document, one step a level.
@@ -14,16 +14,18 @@ type path []step
 
 // step is one level of a path. In an object it is a member's name, in an array an index: only the document decides.
 type step struct {
-	name  string // escaped for gjson
-	index string // canonical decimal, "" when the step can't be an index
+	name  string
+	index int // noIndex when the step can't be one
 }
+
+const noIndex = -1
 
 // memberStep takes name as a whole, dots included.
 func memberStep(name string) step {
-	s := step{name: gjson.Escape(name)}
+	s := step{name: name, index: noIndex}
 	if len(name) <= maxIndexDigits {
 		if n, err := strconv.ParseUint(name, 10, 32); err == nil {
-			s.index = strconv.FormatUint(n, 10)
+			s.index = int(n)
 		}
 	}
 	return s
@@ -43,36 +45,21 @@ func (p path) find(json string) gjson.Result {
 	if len(p) == 0 {
 		return gjson.Parse(json)
 	}
-	var found gjson.Result
 	for _, s := range p {
-		// gjson looks for the first bracket wherever it stands, also inside a string, so the kind is checked here.
-		json = trimSpace(json)
-		if json == "" {
+		if json = json[skipSpace(json, 0):]; json == "" {
 			return gjson.Result{}
 		}
 		switch {
 		case json[0] == '{':
-			found = gjson.Get(json, s.name)
-		case json[0] == '[' && s.index != "":
-			found = gjson.Get(json, s.index)
+			json = memberOf(json, s.name)
+		case json[0] == '[' && s.index != noIndex:
+			json = itemOf(json, s.index)
 		default:
 			return gjson.Result{}
 		}
-		if !found.Exists() {
-			return gjson.Result{}
-		}
-		json = found.Raw
 	}
-	return found
-}
-
-func trimSpace(json string) string {
-	for i := range len(json) {
-		switch json[i] {
-		case ' ', '\t', '\n', '\r':
-		default:
-			return json[i:]
-		}
+	if json == "" {
+		return gjson.Result{}
 	}
-	return ""
+	return gjson.Parse(json)
 }

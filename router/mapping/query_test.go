@@ -11,7 +11,7 @@ import (
 
 const shopBody = `{"a":[{"b":"c","d":"one","n":1},{"b":"x/y","d":"two","n":2},{"b":"$ }","d":"three","n":3.5},{"b":"]","d":"four"}],` +
 	`"name with space":{"z":"space"},"it's":"quote","o":{"k":"v","list":["p","q"],"deep":{"k":"w"}},"0":"zero","e":[],"nil":null,` +
-	`"mixed":[1,true,null,"s",{"x":["y","€/"]},["i","j"],1e3,123456789012345678901234567890],"want":"c"}`
+	`"mixed":[1,true,null,"s",{"x":["y","€/"]},["i","j"],1e3,123456789012345678901234567890],"want":"c","twice":"x","twice":"y"}`
 
 func TestQueries(t *testing.T) {
 	tests := []struct{ name, expression, want string }{
@@ -63,6 +63,7 @@ func TestQueries(t *testing.T) {
 		{"index into an object, and what follows", `${request.body.o[1:]}-${request.body..z}`, "-[space]"},
 		{"index into a text, then another query", `${request.body.want[1:]}-${request.body..z}`, "-[space]"},
 		// values as text
+		{"last of two members", `${request.body.twice}-${request.body['twice']}-${request.body..twice}`, "y-y-[y]"},
 		{"all sorts", `$request.body.mixed[*]`, `[1, true, null, s, {"x":["y","\u20AC/"]}, [i, j], 1000.0, 123456789012345678901234567890]`},
 		{"a list found by a definite path", `$request.body.a[(@.length-4)]`, `{"b":"c","d":"one","n":1}`},
 	}
@@ -85,8 +86,8 @@ func TestQueries(t *testing.T) {
 // A message of a megabyte that makes a path expensive costs what its length allows, and then is as one in which the path
 // finds nothing. Plain paths of the same expression are not touched by that.
 func TestQueriesAreBounded(t *testing.T) {
-	const size = 1 << 20
-	deep := strings.Repeat(`{"a":`, 400) + "[" + strings.Repeat("{},", size/3) + "1]" + strings.Repeat("}", 400)
+	const size, megabyte = 1 << 16, 1 << 20
+	deep := strings.Repeat(`{"a":`, 400) + "[" + strings.Repeat("{},", megabyte/3) + "1]" + strings.Repeat("}", 400)
 	flat := `{"long":"` + strings.Repeat("7", size/2) + `","list":[` + strings.Repeat("1,", size/4) + `1]}`
 	nested := strings.Repeat("[", 300) + strings.Repeat("1,", size/2) + "1" + strings.Repeat("]", 300)
 	tests := []struct{ name, path, body string }{
@@ -110,13 +111,12 @@ func TestQueriesAreBounded(t *testing.T) {
 	}
 
 	// What does not multiply fits the bounds, whatever the length.
-	const honest = 1 << 16
-	wide := []byte(`{"action":"join","list":[` + strings.Repeat(`{"k":"a","v":1},`, honest/16) + `{"k":"b","v":2}]}`)
+	wide := []byte(`{"action":"join","list":[` + strings.Repeat(`{"k":"a","v":1},`, size/16) + `{"k":"b","v":2}]}`)
 	if got := string(mustExpression(t, `${request.body.action}-$request.body.list[?(@.k == 'b')].v`).Eval(nil, wide)); got != "join-[2]" {
 		t.Errorf("a filter over many objects: %q, want join-[2]", got)
 	}
-	numbers := []byte(`{"list":[` + strings.Repeat("1,", honest/2) + `2]}`)
-	if got := mustExpression(t, `$request.body.list[?(@ > 0)]`).Eval(nil, numbers); len(got) != len("[2]")+honest/2*len("1, ") {
+	numbers := []byte(`{"list":[` + strings.Repeat("1,", size/2) + `2]}`)
+	if got := mustExpression(t, `$request.body.list[?(@ > 0)]`).Eval(nil, numbers); len(got) != len("[2]")+size/2*len("1, ") {
 		t.Errorf("a filter that takes all of many numbers: %d bytes", len(got))
 	}
 }

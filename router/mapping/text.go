@@ -107,16 +107,3 @@ func appendContainer(dst []byte, raw string) []byte {
 	}
 	return dst
 }
-
-// stringEnd returns the index behind the closing quote of the string that begins at start.
-func stringEnd(raw string, start int) int {
-	for i := start + 1; i < len(raw); i++ {
-		switch raw[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(raw)
-}

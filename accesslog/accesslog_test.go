@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,6 +132,101 @@ func TestSink(t *testing.T) {
 	}
 	if stdout.Len() > 0 {
 		t.Errorf("stdout got %q", stdout.String())
+	}
+}
+
+// What was renamed gets what was queued before, a file of the old name what comes after, and no line is lost between them.
+func TestReopen(t *testing.T) {
+	dir := t.TempDir()
+	file, old := filepath.Join(dir, "access.log"), filepath.Join(dir, "access.log.1")
+	var stdout bytes.Buffer
+	s := NewSink(Config{Stdout: &stdout, Stderr: &stdout})
+	if err := s.Use([]string{Stdout, file}); err != nil {
+		t.Fatal(err)
+	}
+	s.Write(file, []byte("old\n"))
+	if err := os.Rename(file, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(old); err != nil || string(got) != "old\n" {
+		t.Errorf("the renamed file holds %q, %v", got, err)
+	}
+	s.Write(file, []byte("new\n"))
+	s.Write(Stdout, []byte("a stream stays\n"))
+
+	if err := os.RemoveAll(dir); err != nil { // the open file goes on without a name
+		t.Fatal(err)
+	}
+	if err := s.Reopen(); err == nil {
+		t.Error("a file in a folder that is gone was opened")
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	s.Write(file, []byte("newer\n"))
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reopen(); err != nil {
+		t.Errorf("after the end: %v", err)
+	}
+	got, err := os.ReadFile(file)
+	if err != nil || string(got) != "newer\n" {
+		t.Errorf("the file holds %q, %v", got, err)
+	}
+	if stdout.String() != "a stream stays\n" {
+		t.Errorf("stdout got %q", stdout.String())
+	}
+}
+
+// No line is lost while files are opened anew again and again.
+func TestReopenLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "access.log")
+	s := NewSink(Config{Stdout: io.Discard, Stderr: io.Discard})
+	if err := s.Use([]string{file}); err != nil {
+		t.Fatal(err)
+	}
+	const lines, rotations = 1000, 20 // below queueLines
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for range lines {
+			s.Write(file, []byte("line\n"))
+		}
+	}()
+	for i := range rotations {
+		if err := os.Rename(file, filepath.Join(dir, fmt.Sprint("access.log.", i))); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Reopen(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-written
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "access.log*"))
+	if err != nil || len(files) != rotations+1 {
+		t.Fatal(files, err)
+	}
+	got := 0
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += bytes.Count(text, []byte("line\n"))
+	}
+	if got != lines {
+		t.Errorf("%d lines of %d are there", got, lines)
 	}
 }
 

@@ -5,5 +5,5 @@
 //
 // One path through it: Parse turns "$context.routeKey $context.status" into literals and variables; Format.Append reads the
 // variables from an event's context and from its outcome, as one line; Sink.Write puts the line in the queue of its
-// destination, and that destination's goroutine writes it.
+// destination, and that destination's goroutine writes it. Sink.Reopen is for those who rotate the files.
 package accesslog

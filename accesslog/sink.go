@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -39,8 +40,9 @@ type Config struct {
 type Sink struct {
 	cfg Config
 
-	mu    sync.RWMutex // guards the field below; Write holds it for reading
-	queue map[string]*destination
+	change sync.Mutex   // one Use, Reopen or Close at a time
+	mu     sync.RWMutex // guards the field below; Write holds it for reading
+	queue  map[string]*destination
 }
 
 // destination is a file or stream with its queue and the goroutine that empties it.
@@ -65,6 +67,17 @@ func NewSink(c Config) *Sink {
 // Use opens the destinations named, leaves those open that were before, and closes the others once their lines are written.
 // When one can't be opened, nothing changes.
 func (s *Sink) Use(names []string) error {
+	over, err := s.use(names)
+	for _, d := range over { // nobody can write to them any more
+		d.finish()
+	}
+	return err
+}
+
+// use returns the destinations that are not used any more. When it fails, those are the ones that it had opened.
+func (s *Sink) use(names []string) (over []*destination, err error) {
+	s.change.Lock()
+	defer s.change.Unlock()
 	opened := make(map[string]*destination)
 	s.mu.RLock()
 	known := s.queue
@@ -75,14 +88,10 @@ func (s *Sink) Use(names []string) error {
 		}
 		d, err := s.open(name)
 		if err != nil {
-			for _, d := range opened {
-				d.finish()
-			}
-			return err
+			return slices.Collect(maps.Values(opened)), err
 		}
 		opened[name] = d
 	}
-	var over []*destination
 	s.mu.Lock()
 	next := make(map[string]*destination, len(names))
 	for name, d := range s.queue {
@@ -97,10 +106,43 @@ func (s *Sink) Use(names []string) error {
 	}
 	s.queue = next
 	s.mu.Unlock()
+	return over, nil
+}
+
+// Reopen opens every file anew by its name, for those who have renamed it: what comes from now on goes to the new file, what
+// was queued to the old one. It returns when that is written. A file that can't be opened again keeps its old one; the
+// error tells of all of those.
+func (s *Sink) Reopen() error {
+	over, err := s.reopen()
 	for _, d := range over { // nobody can write to them any more
 		d.finish()
 	}
-	return nil
+	return err
+}
+
+// reopen returns the destinations whose places others have taken.
+func (s *Sink) reopen() (over []*destination, err error) {
+	s.change.Lock()
+	defer s.change.Unlock()
+	s.mu.RLock()
+	known := maps.Clone(s.queue)
+	s.mu.RUnlock()
+	var faults []error
+	for name, old := range known {
+		if old.file == nil {
+			continue
+		}
+		d, err := s.open(name)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		s.mu.Lock()
+		s.queue[name] = d
+		s.mu.Unlock()
+		over = append(over, old)
+	}
+	return over, errors.Join(faults...)
 }
 
 func (s *Sink) open(name string) (*destination, error) {
@@ -138,6 +180,8 @@ func (s *Sink) Write(name string, line []byte) {
 
 // Close writes what is queued and closes every destination, or gives up when ctx ends.
 func (s *Sink) Close(ctx context.Context) error {
+	s.change.Lock()
+	defer s.change.Unlock()
 	s.mu.Lock()
 	over := s.queue
 	s.queue = make(map[string]*destination)

@@ -1,10 +1,12 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -26,6 +28,12 @@ func TestAccessLog(t *testing.T) {
 	conn.recv()
 	conn.send(`{"action":"nowhere"}`)
 	conn.recv()
+	eventually(t, "the line of the one-way route", func() error { // a stop would cut its integration off
+		if got, err := os.ReadFile(file); err != nil || !strings.Contains(string(got), " MESSAGE fail ") {
+			return fmt.Errorf("the log holds %q, %v", got, err)
+		}
+		return nil
+	})
 	_ = conn.CloseNow()
 	if err := g.stop(); err != nil { // writes what is queued
 		t.Fatal(err)
@@ -45,5 +53,45 @@ func TestAccessLog(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Logf("the log holds:\n%s", got)
+	}
+}
+
+// As logrotate does it: rename, SIGHUP, and what comes after stands in a new file.
+func TestAccessLogIsRotated(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "access.log")
+	chat := write(t, dir, "chat.yaml", `
+name: chat
+protocolType: WEBSOCKET
+routeSelectionExpression: $request.body.action
+routes: {say: {integration: {type: MOCK, requestTemplates: {application/json: '{"statusCode":200}'}}}}
+stages: {dev: {accessLog: {destination: "`+file+`", format: "$context.requestId $context.eventType"}}}
+`)
+	p := startProcess(t, "serve", "--drain-timeout", "0s", "--data", filepath.Join(dir, "data"), chat)
+	holds := func(name, want string) {
+		t.Helper()
+		eventually(t, want+" in "+name, func() error {
+			got, err := os.ReadFile(name)
+			if err == nil && strings.Count(string(got), want+"\n") != 1 {
+				err = fmt.Errorf("it holds %q", got)
+			}
+			return err
+		})
+	}
+	u := dial(t, p.Data, "/chat/dev")
+	holds(file, "CONNECT")
+	if err := os.Rename(file, file+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.output.await(t, "the access logs were opened anew")
+	u.say(`{"action":"say"}`)
+	holds(file, "MESSAGE")
+	holds(file+".1", "CONNECT")
+	p.terminate()
+	if code := p.exit(patience); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/app"
@@ -22,7 +25,8 @@ func (serveCommand) Help() string {
 
 HTTP callbacks and management calls must be signed with an access key. The root key comes from
 SALLYPORT_ROOT_ACCESS_KEY_ID and SALLYPORT_ROOT_SECRET_ACCESS_KEY, others from "sallyport access-keys";
-without a root key all are refused, and backends push over NATS. SIGTERM stops accepting, closes clients with 1001, runs $disconnect and exits with 0.`
+without a root key all are refused, and backends push over NATS. SIGHUP opens the files of access
+logs anew. SIGTERM stops accepting, closes clients with 1001, runs $disconnect and exits with 0.`
 }
 
 // Run runs until ctx ends.
@@ -33,5 +37,10 @@ func (c serveCommand) Run(ctx context.Context, std streams) error {
 	}
 	config := c.config(app.ModeServe, std)
 	config.Files, config.Listen, config.DrainTimeout = files, c.Listen, c.DrainTimeout
+	// Not in dev, where SIGHUP says that the terminal is gone.
+	reopen := make(chan os.Signal, 1)
+	signal.Notify(reopen, syscall.SIGHUP)
+	defer signal.Stop(reopen)
+	config.Reopen = reopen
 	return app.Run(ctx, config)
 }

@@ -63,6 +63,8 @@ type Config struct {
 	Environ func() []string
 	// Stdout takes the start lines and events, Stderr the log.
 	Stdout, Stderr io.Writer
+	// Reopen asks for the files of access logs to be opened anew, which whoever rotates them has renamed; nil for never.
+	Reopen <-chan os.Signal
 	// Started is told the addresses once everything is up; nil when nobody asks.
 	Started func(Addresses)
 }

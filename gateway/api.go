@@ -71,8 +71,8 @@ type Route struct {
 	AuthorizationScopes []string `json:"authorizationScopes,omitempty"`
 	// APIKeyRequired asks for one of the API's keys at $connect.
 	APIKeyRequired bool `json:"apiKeyRequired,omitempty"`
-	// ModelSelectionExpression picks the key into RequestModels; where it is empty and there are models it means $default
-	// (contract/websocket-api.md §8.3).
+	// ModelSelectionExpression picks the key into RequestModels; where it is empty and there are models it means
+	// $default. Amazon's service validates nothing then (contract/websocket-api.md §8.3); a model that is named is meant here.
 	ModelSelectionExpression string            `json:"modelSelectionExpression,omitempty"`
 	RequestModels            map[string]string `json:"requestModels,omitempty"`
 	// RequestParameters declares parameters of the $connect request, such as route.request.querystring.token.

@@ -51,6 +51,7 @@ func TestExitCodesAndWords(t *testing.T) {
 		{"help of a verb has an example", []string{"connections", "send", "--help"}, exitFine, "Example:", ""},
 		{"unknown verb", []string{"deev"}, exitUsage, "", `did you mean "dev"`},
 		{"unknown flag", []string{"serve", "--lisen", ":1"}, exitUsage, "", "--lisen"},
+		{"unknown log level", []string{"serve", "--log-level", "loud"}, exitUsage, "", "--log-level"},
 		{"version", []string{"version"}, exitFine, "nats-server v", ""},
 		{"sound definition", []string{"validate", write(t, "good.yaml", good)}, exitFine, "", "1 file, 1 route, no fault"},
 		{"faulty definition", []string{"validate", faulty}, exitFailed, `faulty.yaml:4:11: routes.GET /.integration: no integration is named "backnd" (did you mean "backend"?)`, "1 fault in 1 file"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 
 	"github.com/sallyport/sallyport/internal/app"
@@ -22,6 +23,7 @@ type nodeFlags struct {
 	Node       string   `placeholder:"NAME" help:"This process's name (the host's)."`
 	Domain     string   `default:"localhost" placeholder:"NAME" help:"Base of host style addresses, {api}.NAME (${default})."`
 	LogFormat  string   `default:"text" enum:"text,json" help:"How log records are written: text or json (${default})."`
+	LogLevel   string   `default:"info" enum:"debug,info,warn,error" help:"Log records below this level are left out: debug, info, warn or error (${default}). debug tells why each client was refused."`
 }
 
 func (f nodeFlags) config(mode app.Mode, std streams) app.Config {
@@ -32,6 +34,19 @@ func (f nodeFlags) config(mode app.Mode, std streams) app.Config {
 	return app.Config{
 		Mode: mode, Admin: f.Admin, NATSListen: f.NATSListen, Data: f.Data, Prefix: f.Prefix, Roles: roles, Node: f.Node, Domain: f.Domain,
 		NATS:      app.NATSConfig{URL: f.NATS, Creds: f.NATSCreds, CA: f.NATSCA, Cert: f.NATSCert, Key: f.NATSKey, JSDomain: f.JSDomain},
-		LogFormat: app.LogFormat(f.LogFormat), Version: version().Version, Getenv: os.Getenv, Environ: os.Environ, Stdout: std.out, Stderr: std.err,
+		LogFormat: app.LogFormat(f.LogFormat), LogLevel: logLevel(f.LogLevel), Version: version().Version, Getenv: os.Getenv, Environ: os.Environ, Stdout: std.out, Stderr: std.err,
 	}
+}
+
+// logLevel is the level of a name that the flag's enum lets through.
+func logLevel(name string) slog.Level {
+	switch name {
+	case "debug":
+		return slog.LevelDebug
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
 }

@@ -60,7 +60,7 @@ func Run(ctx context.Context, c Config) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	p := &process{config: c, logger: newLogger(c.Stderr, c.LogFormat), console: NewConsole(c.Stdout, c.Getenv), subjects: bus.Subjects{Prefix: c.Prefix}}
+	p := &process{config: c, logger: newLogger(c.Stderr, c.LogFormat, c.LogLevel), console: NewConsole(c.Stdout, c.Getenv), subjects: bus.Subjects{Prefix: c.Prefix}}
 	p.life.logger = p.logger
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -174,9 +174,10 @@ func (p *process) startStore(ctx context.Context, _ context.CancelCauseFunc) err
 	return nil
 }
 
-func newLogger(out io.Writer, format LogFormat) *slog.Logger {
+func newLogger(out io.Writer, format LogFormat, level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
 	if format == LogJSON {
-		return slog.New(slog.NewJSONHandler(out, nil))
+		return slog.New(slog.NewJSONHandler(out, options))
 	}
-	return slog.New(slog.NewTextHandler(out, nil))
+	return slog.New(slog.NewTextHandler(out, options))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -57,6 +58,8 @@ type Config struct {
 	Run string
 	// LogFormat is how log records are written.
 	LogFormat LogFormat
+	// LogLevel leaves out the log records below it; the zero value is slog.LevelInfo.
+	LogLevel slog.Level
 
 	Version string
 	Getenv  func(string) string

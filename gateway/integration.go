@@ -7,6 +7,7 @@ type IntegrationType string
 const (
 	IntegrationHTTPProxy IntegrationType = "HTTP_PROXY"
 	IntegrationHTTP      IntegrationType = "HTTP"
+	IntegrationAWS       IntegrationType = "AWS"
 	IntegrationLambda    IntegrationType = "LAMBDA"
 	IntegrationNATS      IntegrationType = "NATS"
 	IntegrationMock      IntegrationType = "MOCK"
@@ -17,10 +18,11 @@ const (
 // Integration describes a backend: which kind, where, and how requests and results are mapped.
 type Integration struct {
 	Type IntegrationType `json:"type"`
-	// URI is the URL of an HTTP_PROXY or LAMBDA backend, with {path} parameters and ${stageVariables.name}.
+	// URI is the URL of an HTTP_PROXY, HTTP or LAMBDA backend, or the ARN of what AWS calls, with {path} parameters and
+	// ${stageVariables.name}.
 	URI string `json:"uri,omitempty"`
-	// HTTPMethod is the method of an HTTP_PROXY call; empty or ANY passes an HTTP client's own method on and is POST for
-	// WebSocket events.
+	// HTTPMethod is the method of an HTTP_PROXY, HTTP or AWS call; empty or ANY passes an HTTP client's own method on and is
+	// POST for WebSocket events.
 	HTTPMethod string `json:"httpMethod,omitempty"`
 	// Subject sends the event of a NATS integration to this subject instead of leaving it to the subscribers of the
 	// route's own.

@@ -24,7 +24,7 @@ func (c *check) checkIntegration(where place, i *gateway.Integration) {
 		return
 	}
 	if !knownIntegration(i.Type) {
-		c.fault(where.under("type"), fmt.Sprintf("unknown integration type %q", i.Type), "HTTP_PROXY, HTTP, LAMBDA, NATS or MOCK")
+		c.fault(where.under("type"), fmt.Sprintf("unknown integration type %q", i.Type), "HTTP_PROXY, HTTP, LAMBDA, AWS, NATS or MOCK")
 	}
 	if longest := c.api.Limits.MaxIntegrationMillis(c.api.Protocol); i.TimeoutInMillis != 0 &&
 		(i.TimeoutInMillis < gateway.MinIntegrationMillis || i.TimeoutInMillis > longest) {
@@ -51,7 +51,7 @@ func (c *check) below(where place, faults []gateway.Fault) {
 
 func knownIntegration(t gateway.IntegrationType) bool {
 	switch t {
-	case gateway.IntegrationHTTPProxy, gateway.IntegrationHTTP, gateway.IntegrationLambda,
+	case gateway.IntegrationHTTPProxy, gateway.IntegrationHTTP, gateway.IntegrationLambda, gateway.IntegrationAWS,
 		gateway.IntegrationNATS, gateway.IntegrationMock:
 		return true
 	}

@@ -154,7 +154,7 @@ func TestCompileReportsEveryFault(t *testing.T) {
 				"c": {Type: gateway.IntegrationHTTPProxy, URI: "http://b/{x", TimeoutInMillis: 900_000},
 			}
 		}, []string{
-			`integrations.a.type: unknown integration type "FTP" (HTTP_PROXY, HTTP, LAMBDA, NATS or MOCK)`,
+			`integrations.a.type: unknown integration type "FTP" (HTTP_PROXY, HTTP, LAMBDA, AWS, NATS or MOCK)`,
 			`integrations.a.timeoutInMillis: 49 is out of range (50 to 900000)`,
 			`integrations.b.timeoutInMillis: 900001 is out of range (50 to 900000)`,
 			`integrations.b.requestParameters.header.x: not a target of a request parameter (write integration.request.{header|querystring|path}.NAME; NAME has letters, digits and . _ $ -)`,

@@ -20,10 +20,15 @@ const (
 	headerUserAgent = "User-Agent"
 )
 
-// Identify adds what tells a backend which API calls it: the API's id, and a user agent and a trace id unless the
-// client sent its own.
+// Identify adds what tells a backend which API calls it: the API's id, and what Trace adds.
 func Identify(ctx context.Context, h http.Header, api gateway.APIID) {
 	h[headerAPIID] = []string{string(api)}
+	Trace(ctx, h, api)
+}
+
+// Trace adds a user agent and a trace id, unless the client or a mapping gave one: all that services of AWS get
+// (contract/rest-api.md §8.2).
+func Trace(ctx context.Context, h http.Header, api gateway.APIID) {
 	if len(h[headerUserAgent]) == 0 {
 		h[headerUserAgent] = []string{"AmazonAPIGateway_" + string(api)}
 	}

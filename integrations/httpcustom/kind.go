@@ -75,16 +75,15 @@ func (k *Kind) Open(in *gateway.Integration, r integrations.Route) (gateway.Invo
 	if method == "" || method == "ANY" {
 		method = http.MethodPost // WebSocket events have no method of their own
 	}
-	return &call{client: k.client, route: r, method: method, uri: uri, parameters: parameters, mapped: mapped}, nil
+	target := transform.Target{Method: method, URI: uri, Variables: r.Variables, Parameters: parameters}
+	return &call{client: k.client, route: r, target: target, mapped: mapped}, nil
 }
 
 type call struct {
-	client     *backend.Client
-	route      integrations.Route
-	method     string
-	uri        *mapping.URI
-	parameters *mapping.Parameters
-	mapped     *transform.Transform
+	client *backend.Client
+	route  integrations.Route
+	target transform.Target
+	mapped *transform.Transform
 }
 
 // Invoke renders the request, calls the backend and renders the result. The result of a one-way event is its status.
@@ -95,10 +94,11 @@ func (c *call) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, e
 	if err != nil {
 		return nil, err
 	}
-	request, err := c.request(ctx, ev)
+	request, err := c.target.Fill(ev, made)
 	if err != nil {
 		return nil, err
 	}
+	backend.Identify(ctx, request.Header, c.route.API)
 	limit := backend.DiscardAnswer
 	if c.route.Answers(ev.Kind) {
 		limit = c.route.ReplyLimit()
@@ -112,32 +112,4 @@ func (c *call) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, e
 		return c.mapped.Outcome(answer, made.Overrides)
 	}
 	return c.mapped.Response(ev, answer, made.Overrides, limit)
-}
-
-func (c *call) request(ctx context.Context, ev *gateway.Event) (*http.Request, error) {
-	mapped := c.parameters.Apply(ev)
-	expanded, err := c.uri.Expand(c.route.Variables, mapped.Path)
-	if err != nil {
-		return nil, err
-	}
-	u, err := backend.ParseURL(expanded)
-	if err != nil {
-		return nil, gateway.Errorf(gateway.CodeBadRequest, "Bad Request").Because(err)
-	}
-	if len(mapped.Query) > 0 {
-		if u.RawQuery != "" {
-			u.RawQuery += "&"
-		}
-		u.RawQuery += mapped.Query.Encode()
-	}
-	header, host := http.Header{"Content-Type": {transform.TypeJSON}}, u.Host
-	for name, value := range mapped.Header {
-		if name = http.CanonicalHeaderKey(name); name == "Host" {
-			host = value
-			continue
-		}
-		header[name] = []string{value}
-	}
-	backend.Identify(ctx, header, c.route.API)
-	return &http.Request{Method: c.method, URL: u, Host: host, Header: header}, nil
 }

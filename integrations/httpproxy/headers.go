@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/integrations/backend"
 )
 
 const (
@@ -42,7 +43,7 @@ func passed(from gateway.Header) http.Header {
 	to := make(http.Header, len(from)+headersAdded)
 	for name, values := range from {
 		canonical := http.CanonicalHeaderKey(name)
-		if reserved(canonical) || canonical == headerHost || !token(name) {
+		if backend.Reserved(canonical) || canonical == headerHost || !backend.Token(name) {
 			continue
 		}
 		for _, value := range values {
@@ -59,17 +60,6 @@ func passed(from gateway.Header) http.Header {
 
 // headersAdded leaves room for what the gateway adds.
 const headersAdded = 6
-
-// reserved reports whether a header belongs to one connection only (contract/http-api.md §7.8) or to its framing, which
-// net/http does: bodies are buffered and sent with a length (§7.12). name is canonical.
-func reserved(name string) bool {
-	switch name {
-	case "Connection", "Keep-Alive", "Te", "Trailer", "Trailers", "Transfer-Encoding", "Upgrade", "Content-Length",
-		"Expect":
-		return true
-	}
-	return strings.HasPrefix(name, "Proxy-")
-}
 
 // connectionNames are the headers that a Connection header declares to be for one hop (RFC 9110 §7.6.1).
 func connectionNames(h gateway.Header) map[string]struct{} {
@@ -112,7 +102,7 @@ func addForwarded(to http.Header, from gateway.Header, client facts) {
 
 // quoted writes a value of Forwarded: a token as it is, anything else as a quoted string (RFC 7239 §4).
 func quoted(s string) string {
-	if token(s) {
+	if backend.Token(s) {
 		return s
 	}
 	var b strings.Builder
@@ -125,18 +115,6 @@ func quoted(s string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
-}
-
-// token reports whether s is a token of RFC 9110 §5.6.2.
-func token(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		letterOrDigit := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !letterOrDigit && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // plain reports whether a header's value has no control characters but tabs (RFC 9110 §5.5).

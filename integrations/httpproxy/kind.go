@@ -2,7 +2,6 @@ package httpproxy
 
 import (
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -49,8 +48,7 @@ func (*Kind) Type() gateway.IntegrationType { return gateway.IntegrationHTTPProx
 func (*Kind) Check(in *gateway.Integration, _ gateway.Protocol) []gateway.Fault {
 	faults := integrations.Unused(in, integrations.FieldURI, integrations.FieldHTTPMethod,
 		integrations.FieldRequestParameters)
-	wrong := backend.CheckURI(in.URI)
-	faults = append(faults, wrong...)
+	faults = append(faults, backend.CheckURI(in.URI)...)
 	if in.HTTPMethod != "" && !slices.Contains(methods(), in.HTTPMethod) {
 		faults = append(faults, gateway.Fault{
 			Path:    []string{string(integrations.FieldHTTPMethod)},
@@ -58,46 +56,7 @@ func (*Kind) Check(in *gateway.Integration, _ gateway.Protocol) []gateway.Fault 
 			Hint:    "one of " + strings.Join(methods(), ", "),
 		})
 	}
-	if len(wrong) == 0 {
-		parameters, _ := mapping.ParseParameters(in.RequestParameters) // router reports what it can't read
-		faults = append(faults, checkPath(in.URI, parameters)...)
-	}
-	return append(faults, checkHeaders(in.RequestParameters)...)
-}
-
-// checkPath reports path targets that the uri has no place for.
-func checkPath(uri string, parameters *mapping.Parameters) []gateway.Fault {
-	parsed, err := mapping.ParseURI(uri)
-	if err != nil {
-		return nil // router reports it
-	}
-	var faults []gateway.Fault
-	for _, name := range parameters.PathNames() {
-		if !slices.Contains(parsed.PathParameters(), name) {
-			faults = append(faults, gateway.Fault{
-				Path:    []string{string(integrations.FieldRequestParameters), mapping.PathTarget + name},
-				Problem: "the uri has no {" + name + "}",
-				Hint:    "write {" + name + "} where the value belongs",
-			})
-		}
-	}
-	return faults
-}
-
-// checkHeaders reports targets that would break the framing of the request.
-func checkHeaders(parameters map[string]string) []gateway.Fault {
-	var faults []gateway.Fault
-	for _, target := range slices.Sorted(maps.Keys(parameters)) {
-		name, isHeader := strings.CutPrefix(target, mapping.HeaderTarget)
-		if isHeader && reserved(http.CanonicalHeaderKey(name)) {
-			faults = append(faults, gateway.Fault{
-				Path:    []string{string(integrations.FieldRequestParameters), target},
-				Problem: "this header belongs to the connection and can't be set",
-				Hint:    "choose another name",
-			})
-		}
-	}
-	return faults
+	return append(faults, backend.CheckParameters(in.URI, in.RequestParameters)...)
 }
 
 // Open resolves the uri for the route's stage.

@@ -39,7 +39,7 @@ func answered(from http.Header) gateway.Header {
 		delete(to, name)
 	}
 	for name := range to {
-		if reserved(name) {
+		if backend.Reserved(name) {
 			delete(to, name)
 		}
 	}

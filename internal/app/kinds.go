@@ -7,6 +7,7 @@ import (
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/integrations"
+	"github.com/sallyport/sallyport/integrations/amazon"
 	"github.com/sallyport/sallyport/integrations/backend"
 	"github.com/sallyport/sallyport/integrations/httpcustom"
 	"github.com/sallyport/sallyport/integrations/httpproxy"
@@ -17,8 +18,8 @@ import (
 )
 
 // kinds is the one list of the integration kinds of this build. calls is for those that call HTTP backends, sender the
-// bus, for the one that sends events on.
-func kinds(calls *backend.Client, sender gateway.Invoker, prefix string) ([]integrations.Kind, error) {
+// bus, for the one that sends events on, services says how AWS integrations sign and where they call.
+func kinds(calls *backend.Client, sender gateway.Invoker, prefix string, services amazon.Config) ([]integrations.Kind, error) {
 	proxyKind, err := httpproxy.New(httpproxy.Config{Client: calls})
 	if err != nil {
 		return nil, err
@@ -31,11 +32,16 @@ func kinds(calls *backend.Client, sender gateway.Invoker, prefix string) ([]inte
 	if err != nil {
 		return nil, err
 	}
+	services.Client = calls
+	serviceKind, err := amazon.New(services)
+	if err != nil {
+		return nil, err
+	}
 	natsKind, err := nats.New(nats.Config{Bus: sender, Prefix: prefix})
 	if err != nil {
 		return nil, err
 	}
-	return []integrations.Kind{proxyKind, httpKind, lambdaKind, mock.New(), natsKind}, nil
+	return []integrations.Kind{proxyKind, httpKind, lambdaKind, serviceKind, mock.New(), natsKind}, nil
 }
 
 // checkingOnly stands for the bus where definitions are only checked: checking sends nothing.
@@ -46,7 +52,7 @@ var checkingOnly = gateway.InvokerFunc(func(context.Context, *gateway.Event) (*g
 // routerConfig is what the router is given: how subjects are named, and each kind's rules. payloadCap is how large a
 // message this NATS takes; 0 means the embedded server's.
 func routerConfig(prefix string, payloadCap int) (router.Config, error) {
-	all, err := kinds(backend.New(backend.Config{}), checkingOnly, prefix)
+	all, err := kinds(backend.New(backend.Config{}), checkingOnly, prefix, amazon.Config{})
 	if err != nil {
 		return router.Config{}, fmt.Errorf("integration kinds: %w", err)
 	}

@@ -48,7 +48,7 @@ func (p *process) startWorker(ctx context.Context, _ context.CancelCauseFunc) er
 	p.life.onStop("worker's bus client", func(context.Context) error { client.Close(); return nil })
 	calls := backend.New(backend.Config{TracerProvider: p.telemetry.TracerProvider})
 	p.life.onStop("connections to backends", func(context.Context) error { calls.Close(); return nil })
-	all, err := kinds(calls, client, p.config.Prefix)
+	all, err := kinds(calls, client, p.config.Prefix, amazonFrom(p.config.Getenv, p.config.Environ))
 	if err != nil {
 		return err
 	}

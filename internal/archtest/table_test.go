@@ -45,8 +45,10 @@ var imports = []row{
 	{"internal/archtest", nil},
 }
 
-// forTests may be imported by tests anywhere: contracts, in-memory twins, and a NATS server in the process.
+// forTests may be imported by tests anywhere: contracts, in-memory twins, a NATS server in the process, and the verifier
+// of signatures with the keys that it looks up, which judges those that we make.
 var forTests = []string{
+	"authorizers/sigv4", "accesskeys",
 	"connstore/connstoretest", "connstore/memory", "integrations/integrationstest", "examples/natsbackend/edgetest",
 }
 

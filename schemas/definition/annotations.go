@@ -185,20 +185,22 @@ func limitAnnotations() map[string]annotation {
 func integrationAnnotations() map[string]annotation {
 	return map[string]annotation{
 		"Integration.type": {
-			description: "HTTP_PROXY calls a URL. LAMBDA (alias AWS_PROXY) invokes a function with Amazon's proxy event. " +
-				"NATS leaves the event to whoever subscribes to the route's subject, or sends it to a subject of your own. " +
-				"MOCK answers from templates.",
+			description: "HTTP_PROXY calls a URL, HTTP does so with a request from templates. LAMBDA (alias AWS_PROXY) invokes a " +
+				"function with Amazon's proxy event. AWS signs a request from templates for a service's action or path. NATS " +
+				"leaves the event to whoever subscribes to the route's subject, or sends it to a subject of your own. MOCK " +
+				"answers from templates.",
 		},
 		"Integration.uri": {
-			description: "Where HTTP_PROXY and LAMBDA find the backend. It may hold {param} of the route's path and " +
-				"${stageVariables.NAME}.",
+			description: "Where HTTP_PROXY, HTTP and LAMBDA find the backend; AWS: API Gateway's ARN of a service's action or path. " +
+				"It may hold {param} of the route's path, or of a mapped one, and ${stageVariables.NAME}.",
 			examples: []any{
 				"http://${stageVariables.backend}/send", "http://127.0.0.1:3000/pets/{id}",
 				"http://127.0.0.1:9000/2015-03-31/functions/function/invocations",
+				"arn:aws:apigateway:us-east-1:dynamodb:action/PutItem",
 			},
 		},
 		"Integration.httpMethod": {
-			description: "The method of an HTTP_PROXY call. Absent or ANY: the client's own method, and POST for " +
+			description: "The method of an HTTP_PROXY, HTTP or AWS call. Absent or ANY: the client's own method, and POST for " +
 				"WebSocket events.",
 			examples: []any{"POST"},
 		},

@@ -158,6 +158,7 @@ func wordsOf(t reflect.Type) []string {
 		return []string{
 			string(gateway.IntegrationHTTPProxy), string(gateway.IntegrationLambda), string(gateway.IntegrationNATS),
 			string(gateway.IntegrationMock), string(gateway.IntegrationAWSProxy), string(gateway.IntegrationHTTP),
+			string(gateway.IntegrationAWS),
 		}
 	case reflect.TypeFor[gateway.PassthroughBehavior]():
 		return []string{string(gateway.PassthroughNoMatch), string(gateway.PassthroughNoTemplates), string(gateway.PassthroughNever)}

@@ -174,7 +174,21 @@ func (s *Server) admitMessage(k *socket, p *router.Program, route *router.Route,
 	if needed := route.Scopes(); len(needed) > 0 && !covered(needed, k.granted().scopes) {
 		return gateway.Errorf(gateway.CodeForbidden, "Forbidden")
 	}
-	return route.Validate(body)
+	if !route.HasModels() {
+		return nil
+	}
+	return s.validate(k, route, body)
+}
+
+// validate holds a message to its route's models when its turn comes. A client whose message waits is not read meanwhile.
+func (s *Server) validate(k *socket, route *router.Route, body []byte) error {
+	s.validations <- struct{}{} // those under way end by themselves
+	defer func() { <-s.validations }()
+	err := route.Validate(body)
+	if gateway.ErrorCode(err) == gateway.CodeInternal {
+		s.log.Error("a model failed", "api", k.conn.API, "stage", k.conn.Stage, "route", route.Key(), "error", err)
+	}
+	return err
 }
 
 // granted returns what the client may do now.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -54,6 +55,7 @@ type Server struct {
 
 	upgrades       chan struct{} // a slot for each handshake under way
 	journalWaiters chan struct{} // a slot for each that waits for an unhealthy journal
+	validations    chan struct{} // a slot for each message that is held to a model
 
 	ctx    context.Context //nolint:containedctx // the server's life: ends what waits when Serve returns
 	cancel context.CancelFunc
@@ -90,7 +92,9 @@ func New(c Config) (*Server, error) {
 		cfg: c, log: c.Logger, metrics: m, tracing: newTracing(c.TracerProvider),
 		hub: newHub(), held: newHolding(), engine: newGoroutineEngine(), wheel: newWheel(c.Now()),
 		upgrades: make(chan struct{}, maxUpgrades), journalWaiters: make(chan struct{}, maxJournalWaiters),
-		done: make(chan struct{}), leaving: make(map[*socket]struct{}),
+		// More validations at once than cores end no sooner, and each takes a hundred times its message's memory.
+		validations: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		done:        make(chan struct{}), leaving: make(map[*socket]struct{}),
 	}
 	s.inflaters.sizes, s.deflaters.sizes = m.deflateSizes(directionIn), m.deflateSizes(directionOut)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

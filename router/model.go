@@ -2,10 +2,13 @@ package router
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -18,8 +21,17 @@ import (
 // (contract/websocket-api.md §8.3).
 const defaultModel = "$default"
 
-// maxValidationText bounds what a model says of a message: a large one can break its schema in thousands of places.
+// maxValidationText bounds what a model says of a message, which names members and values of it.
 const maxValidationText = 1024
+
+// A number beyond these is out of range: a float64 has at most 309 digits before the point and 324 behind it. The validator
+// makes fractions of numbers, for which math/big takes seconds, or which it refuses, and that ends in a panic there.
+const (
+	maxNumberBytes    = 400
+	maxNumberExponent = 400
+)
+
+var errNumberRange = errors.New("a number is out of range")
 
 // validator holds the messages of one route to its models. A nil one takes every message.
 type validator struct {
@@ -27,7 +39,8 @@ type validator struct {
 	models     map[string]*jsonschema.Schema
 }
 
-// validate returns an error with CodeBadRequest, whose cause says what is wrong.
+// validate returns an error with CodeBadRequest, whose cause says what is wrong, or one with CodeInternal, of the validator
+// itself.
 func (v *validator) validate(body []byte) error {
 	if v == nil {
 		return nil
@@ -48,22 +61,63 @@ func (v *validator) validate(body []byte) error {
 	if err != nil {
 		return refused.Because(errors.New("the message is not JSON"))
 	}
-	if err := model.Validate(value); err != nil {
-		return refused.Because(errors.New(validationText(err)))
+	if !inRange(value) {
+		return refused.Because(errNumberRange)
 	}
-	return nil
+	var broken *jsonschema.ValidationError
+	err = apply(model, value)
+	if errors.As(err, &broken) {
+		return refused.Because(errors.New(firstFault(broken)))
+	}
+	return err
 }
 
-// validationText brings a validation error to one line.
-func validationText(err error) string {
-	var lines []string
-	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimLeft(strings.TrimSpace(line), "- "); line != "" {
-			lines = append(lines, line)
+// apply holds a value to a model. A client's bytes must not end the process, so that a panic of the library is an error.
+func apply(model *jsonschema.Schema, value any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = gateway.Errorf(gateway.CodeInternal, "Internal server error").
+				Because(fmt.Errorf("panic in a model: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	return model.Validate(value)
+}
+
+// inRange reports whether all numbers of a decoded document are such that the validator can take them.
+func inRange(value any) bool {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, member := range value {
+			if !inRange(member) {
+				return false
+			}
+		}
+	case []any:
+		for _, item := range value {
+			if !inRange(item) {
+				return false
+			}
+		}
+	case json.Number:
+		if len(value) > maxNumberBytes {
+			return false
+		}
+		if i := strings.IndexAny(string(value), "eE"); i >= 0 {
+			n, err := strconv.Atoi(string(value[i+1:]))
+			return err == nil && -maxNumberExponent <= n && n <= maxNumberExponent
 		}
 	}
-	text := strings.Join(lines[min(1, len(lines)-1):], "; ") // the first names the schema
-	return text[:min(len(text), maxValidationText)]
+	return true
+}
+
+// firstFault is the first thing that a model found, on one line. A message can break a model in a million places, and the
+// text of all of them takes seconds.
+func firstFault(err *jsonschema.ValidationError) string {
+	for len(err.Causes) > 0 {
+		err = err.Causes[0]
+	}
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	return strings.ToValidUTF8(text[:min(len(text), maxValidationText)], "")
 }
 
 // compileModel compiles a model's schema: draft 4 unless it names another draft. It fetches nothing.
@@ -74,6 +128,9 @@ func compileModel(name string, m *gateway.Model) (*jsonschema.Schema, error) {
 	}
 	if _, ok := document.(map[string]any); !ok {
 		return nil, errors.New("a schema is an object")
+	}
+	if !inRange(document) {
+		return nil, errNumberRange
 	}
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft4)

@@ -38,8 +38,12 @@ func (r *Route) Throttle() *gateway.Throttle { return r.rules.throttle }
 // APIKeyRequired reports whether the route asks for one of the API's keys.
 func (r *Route) APIKeyRequired() bool { return r.rules.apiKey }
 
+// HasModels reports whether Validate has anything to do.
+func (r *Route) HasModels() bool { return r.rules.validator != nil }
+
 // Validate holds a message to the route's models. The error has CodeBadRequest; its cause says what is wrong, for the log
-// (contract/websocket-api.md §8.3).
+// (contract/websocket-api.md §8.3). It may take a hundred times the message's size of memory while it runs, so that callers
+// bound how many run at once. CodeInternal is a fault of the validator itself.
 func (r *Route) Validate(body []byte) error { return r.rules.validator.validate(body) }
 
 // CheckParameters reports a required parameter that the event lacks. The error has CodeBadRequest.

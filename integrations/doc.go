@@ -1,6 +1,6 @@
 // Package integrations runs the backends of routes: the worker's side of the NATS hop.
 //
-// A Kind knows one type of backend (a folder each: httpproxy, lambda, mock, nats): it checks an integration when a
+// A Kind knows one type of backend (a folder each: httpproxy, httpcustom, lambda, amazon, mock, nats): it checks an integration when a
 // definition is compiled and opens it, per route, as a gateway.Invoker. The Worker holds the opened integrations of
 // all live routes in one table that is swapped whole when a deployment changes. It imports router for the programs it
 // opens and bus for the form in which it names the subjects to serve; internal/app names the kinds.

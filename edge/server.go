@@ -90,7 +90,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: c, log: c.Logger, metrics: m, tracing: newTracing(c.TracerProvider),
-		hub: newHub(), held: newHolding(), engine: newGoroutineEngine(), wheel: newWheel(c.Now()),
+		hub: newHub(), held: newHolding(), engine: newEngine(), wheel: newWheel(c.Now()),
 		upgrades: make(chan struct{}, maxUpgrades), journalWaiters: make(chan struct{}, maxJournalWaiters),
 		// More validations at once than cores end no sooner, and each takes a hundred times its message's memory.
 		validations: make(chan struct{}, runtime.GOMAXPROCS(0)),

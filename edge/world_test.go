@@ -15,14 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
 	"github.com/sallyport/sallyport/schemas/event"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must come.
 const patience = 10 * time.Second
@@ -317,6 +313,7 @@ func prepareWorld(t testing.TB, api *gateway.API, change ...func(*Config)) *worl
 	if w.Server, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
+	w.Server.engine = testEngine()
 	return w
 }
 

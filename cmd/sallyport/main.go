@@ -34,6 +34,7 @@ type commands struct {
 	AccessKeys  accessKeysCommand  `cmd:"" name:"access-keys" help:"Make, list and remove the keys that calls are signed with."`
 	Tail        tailCommand        `cmd:"" help:"Follow live events."`
 	Template    templateCommand    `cmd:"" help:"Try mapping templates."`
+	Bench       benchCommand       `cmd:"" help:"Measure a WebSocket or HTTP server: this gateway or any other."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 
 	Config kong.ConfigFlag `placeholder:"FILE" help:"YAML or JSON file with the flags' names as keys."`

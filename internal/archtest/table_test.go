@@ -35,8 +35,10 @@ var imports = []row{
 		"gateway", "schemas", "router", "bus", "connstore", "edge", "integrations", "control", "authorizers", "accesskeys",
 		"accesslog", "throttle", "internal",
 	}},
+	// A load generator is an outsider too.
+	{"bench", []string{"gateway", "bench"}},
 	// template render needs nothing of a gateway but the engine.
-	{"cmd", []string{"gateway", "schemas", "internal", "router/vtl", "control"}},
+	{"cmd", []string{"gateway", "schemas", "internal", "router/vtl", "control", "bench"}},
 
 	// Examples are outsiders: they know the gateway by its subjects and addresses alone.
 	{"examples", []string{"examples"}},
@@ -65,13 +67,14 @@ var modules = []module{
 	{path: "github.com/nats-io/nats.go", may: []string{"bus", "connstore/journal", "examples"}},
 	{path: "github.com/nats-io/nats-server/v2", may: []string{"bus"}},
 
-	{path: "github.com/gobwas/ws", may: []string{"edge"}},
+	{path: "github.com/gobwas/ws", may: []string{"edge", "bench"}},
+	{path: "github.com/HdrHistogram/hdrhistogram-go", may: []string{"bench/load"}},
 	{path: "github.com/tidwall/gjson", may: []string{"router", "accesslog", "authorizers", "bus", "edge", "integrations", "schemas"}},
 	{path: "github.com/dlclark/regexp2", may: []string{"router"}}, // Java's regular expressions look back and ahead
 	{path: "go.yaml.in/yaml/v3", may: []string{"schemas/definition", "cmd"}},
 	{path: "github.com/alecthomas/kong", may: []string{"cmd"}},
 	{path: "golang.org/x/term", may: []string{"cmd", "internal"}},
-	{path: "golang.org/x/sys", may: []string{"bus", "edge", "internal"}},
+	{path: "golang.org/x/sys", may: []string{"bus", "edge", "internal", "bench"}},
 	{path: "golang.org/x/sync", all: true},
 	{path: "golang.org/x/time", may: []string{"throttle"}},
 	{path: "github.com/klauspost/compress", may: []string{"edge"}}, // deflate with the window that a client asks for
@@ -97,5 +100,6 @@ var modules = []module{
 
 // exceptions are the places that break a rule, by "rule path", each with its reason.
 var exceptions = map[string]string{
-	"listen bus/embedded.go": "tries whether the port of the embedded NATS is free, so that the fault can name the flag",
+	"listen bus/embedded.go":     "tries whether the port of the embedded NATS is free, so that the fault can name the flag",
+	"listen bench/floor/http.go": "what a gateway's listeners are compared with",
 }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package wire
+
+func newTransport(l *Loop) (transport, error) { return newNetTransport(l), nil }

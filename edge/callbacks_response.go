@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/sallyport/sallyport/authorizers/sigv4"
 	"github.com/sallyport/sallyport/gateway"
@@ -55,7 +56,7 @@ func (h *callbacks) refusal(r *http.Request, x *callbackExchange, err error) cal
 	case gateway.CodeForbidden:
 		return callbackAnswer{http.StatusForbidden, errorForbidden, errorBody(text)}
 	case gateway.CodeNotFound:
-		text = fmt.Sprintf("No method found matching route %s for http method %s.", r.URL.EscapedPath(), r.Method)
+		text = fmt.Sprintf("No method found matching route %s for http method %s.", strings.TrimPrefix(r.URL.EscapedPath(), "/"), r.Method)
 		return callbackAnswer{http.StatusNotFound, "NotFoundException", errorBody(text)}
 	case gateway.CodeGone:
 		return callbackAnswer{status: http.StatusGone, errorType: "GoneException"}

@@ -161,7 +161,7 @@ func TestCallbackErrors(t *testing.T) {
 		{"unknown stage", "POST", "/chat/prod/@connections/AAAAbbbbbbbbbbb=", "x", nil, callbackResult{403, "ForbiddenException", `{"message":"Forbidden"}`}},
 		{"other method", "PUT", "/chat/dev/@connections/AAAAbbbbbbbbbbb=", "x", nil, callbackResult{403, "ForbiddenException", `{"message":"Forbidden"}`}},
 		{"no callback", "POST", "/chat/dev/x", "x", nil,
-			callbackResult{404, "NotFoundException", `{"message":"No method found matching route /chat/dev/x for http method POST."}`}},
+			callbackResult{404, "NotFoundException", `{"message":"No method found matching route chat/dev/x for http method POST."}`}},
 		{"gone", "POST", "/chat/dev/@connections/AAAAbbbbbbbbbbb=", "x", gateway.Errorf(gateway.CodeGone, "gone"), gone},
 		{"gone elsewhere", "GET", "/chat/dev/@connections/BBBBbbbbbbbbbbb=", "", gateway.Errorf(gateway.CodeGone, "gone"), gone},
 		{"slow client", "POST", "/chat/dev/@connections/AAAAbbbbbbbbbbb=", "x", gateway.Errorf(gateway.CodeSlowClient, "full"),

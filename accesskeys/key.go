@@ -41,7 +41,10 @@ type Key struct {
 	Actions []Action
 	// Root marks the key of the node's own settings: it may do everything and is not stored.
 	Root bool
-	// CreatedAt is when the key was made; zero for the root key.
+	// Unreadable marks a stored key that does not open with this root secret: of it the ID alone is known, and all that can
+	// be done is to remove it.
+	Unreadable bool
+	// CreatedAt is when the key was made; zero for the root key and what is Unreadable.
 	CreatedAt time.Time
 }
 

@@ -123,19 +123,28 @@ func (s *Store) watch(ctx context.Context, current chan struct{}) {
 	once := sync.OnceFunc(func() { close(current) })
 	for {
 		fresh := map[string]Key{} // until it is complete, the old copy answers
+		unreadable := 0
 		err := s.bucket.Watch(ctx, func(c bus.BucketChange) {
 			switch {
 			case c.Current:
 				s.mu.Lock()
 				s.keys, fresh = fresh, nil
 				s.mu.Unlock()
+				if unreadable > 0 { // one line, however many: a changed root secret makes it all of them
+					s.logger.Error(unreadableText, "keys", unreadable)
+				}
 				once()
 			case fresh != nil:
-				s.change(fresh, c)
+				if !s.change(fresh, c) {
+					unreadable++
+				}
 			default:
 				s.mu.Lock()
-				s.change(s.keys, c)
+				opened := s.change(s.keys, c)
 				s.mu.Unlock()
+				if !opened {
+					s.logger.Error(unreadableText, "id", c.Key)
+				}
 			}
 		})
 		if ctx.Err() != nil {
@@ -150,21 +159,27 @@ func (s *Store) watch(ctx context.Context, current chan struct{}) {
 	}
 }
 
-func (s *Store) change(keys map[string]Key, c bus.BucketChange) {
+// unreadableText tells what a changed root secret does, and what can be done.
+const unreadableText = "stored access keys do not open with the secret in " + EnvRootSecret + ": they were sealed with another one, or are damaged, " +
+	"and calls that are signed with them are refused. Start all nodes with the secret that sealed them, or remove them " +
+	"(access-keys ls, access-keys rm) and make new ones (access-keys create)"
+
+// change brings one key up to date, and reports whether what is stored could be read.
+func (s *Store) change(keys map[string]Key, c bus.BucketChange) bool {
 	if c.Value == nil {
 		delete(keys, c.Key)
-		return
+		return true
 	}
 	k, err := s.seal.open(c.Key, c.Value)
-	switch {
-	case err != nil:
-		delete(keys, c.Key) // a key that was overwritten by something else is none
-		s.logger.Error("an access key can't be opened; was the root secret changed?", "id", c.Key)
-	case len(keys) >= maxKeys:
-		s.logger.Error("too many access keys; this one is not known here", "id", c.Key, "limit", maxKeys)
-	default:
-		keys[c.Key] = k
+	if err != nil {
+		k = Key{ID: c.Key, Unreadable: true} // also one that was good and is overwritten by something else
 	}
+	if _, known := keys[c.Key]; !known && len(keys) >= maxKeys {
+		s.logger.Error("too many access keys; this one is not known here", "id", c.Key, "limit", maxKeys)
+		return true
+	}
+	keys[c.Key] = k
+	return err == nil
 }
 
 // Key returns the key of an id, or ErrUnknown. It is answered from memory.
@@ -174,13 +189,14 @@ func (s *Store) Key(_ context.Context, id string) (Key, error) {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if k, ok := s.keys[id]; ok {
+	if k, ok := s.keys[id]; ok && !k.Unreadable {
 		return k, nil
 	}
 	return Key{}, ErrUnknown
 }
 
-// List returns all stored keys without their secrets, oldest first. The root key is not among them.
+// List returns all stored keys without their secrets: first what is Unreadable, then the others, oldest first. The root key
+// is not among them.
 func (s *Store) List(context.Context) ([]Key, error) {
 	s.mu.RLock()
 	keys := make([]Key, 0, len(s.keys))

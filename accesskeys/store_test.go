@@ -111,7 +111,7 @@ func TestSealedAtRest(t *testing.T) {
 	if bytes.Contains(raw, []byte(k.Secret)) || bytes.Contains(raw, []byte("find me")) {
 		t.Error("the bucket holds the key in clear")
 	}
-	// Another root secret, and another id, open nothing; both are logged without the content.
+	// Another root secret, and another id, open nothing. That is logged once, without the content, and they are listed.
 	var log bytes.Buffer
 	if err := b.Put(t.Context(), "COPY", raw); err != nil {
 		t.Fatal(err)
@@ -122,9 +122,23 @@ func TestSealedAtRest(t *testing.T) {
 			t.Errorf("%s was opened with another root secret", id)
 		}
 	}
+	listed, err := other.List(t.Context())
+	if err != nil || len(listed) != 2 || !listed[0].Unreadable || !listed[1].Unreadable || listed[0].Secret != "" {
+		t.Errorf("the list: %v, %v", listed, err)
+	}
+	if err := other.Delete(t.Context(), "COPY"); err != nil {
+		t.Errorf("it can't be removed: %v", err)
+	}
+	if listed, _ = other.List(t.Context()); len(listed) != 1 || listed[0].ID != k.ID {
+		t.Errorf("after one was removed: %v", listed)
+	}
 	other.Close()
-	if !strings.Contains(log.String(), k.ID) || strings.Contains(log.String(), k.Secret) {
-		t.Errorf("log: %s", &log)
+	text := log.String()
+	if strings.Count(text, "do not open with the secret in "+EnvRootSecret) != 1 || !strings.Contains(text, "keys=2") || strings.Contains(text, k.Secret) {
+		t.Errorf("log: %s", text)
+	}
+	if err := b.Put(t.Context(), "COPY", raw); err != nil {
+		t.Fatal(err)
 	}
 	late := open(t, Config{Root: root, Bucket: b})
 	if _, err := late.Key(t.Context(), "COPY"); !errors.Is(err, ErrUnknown) {

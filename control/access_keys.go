@@ -33,7 +33,9 @@ type AccessKey struct {
 	Description string              `json:"description,omitempty"`
 	APIs        []gateway.APIID     `json:"apis,omitempty"`
 	Actions     []accesskeys.Action `json:"actions,omitempty"`
-	CreatedAt   time.Time           `json:"createdAt"`
+	// Unreadable keys were sealed with another root secret than the gateway's: nothing else is known of them.
+	Unreadable bool      `json:"unreadable,omitempty"`
+	CreatedAt  time.Time `json:"createdAt,omitzero"`
 }
 
 // Action is what an access key may be good for, for clients, which know no store.
@@ -51,10 +53,10 @@ type accessKeyList struct {
 }
 
 func wireKey(k accesskeys.Key) AccessKey {
-	return AccessKey{k.ID, k.Secret, k.Description, k.APIs, k.Actions, k.CreatedAt}
+	return AccessKey{k.ID, k.Secret, k.Description, k.APIs, k.Actions, k.Unreadable, k.CreatedAt}
 }
 
-// listKeys answers GET /v1/access-keys: {"accessKeys": […]}, without secrets, oldest first.
+// listKeys answers GET /v1/access-keys: {"accessKeys": […]}, without secrets, in the store's order.
 func (s *Server) listKeys(w http.ResponseWriter, r *http.Request, call managedCall) {
 	if !s.keysFor(w, r, call) {
 		return
@@ -161,7 +163,8 @@ func (c *Client) CreateAccessKey(ctx context.Context, r AccessKeyRequest) (Acces
 	return key, err
 }
 
-// AccessKeys returns all keys but the root key, without their secrets, oldest first.
+// AccessKeys returns all keys but the root key, without their secrets: first what is unreadable, then the others, oldest
+// first.
 func (c *Client) AccessKeys(ctx context.Context) ([]AccessKey, error) {
 	var list accessKeyList
 	err := c.answer(ctx, call{method: http.MethodGet, path: pathAccessKeys}, &list)

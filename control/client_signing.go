@@ -72,9 +72,11 @@ func (s *signer) advice(errorType string) string {
 	case sigv4.TypeMissingToken:
 		return "this gateway wants signed calls: set " + variables + ", or go by its NATS with --nats URL"
 	case sigv4.TypeUnrecognizedClient:
-		return "this gateway does not know the access key of " + variables
+		return "this gateway does not know the access key " + s.credentials.AccessKeyID + ": it was removed, belongs to another gateway, or was sealed with " +
+			"another root secret than the gateway has now; access-keys ls, signed with the root key, shows which"
 	case sigv4.TypeInvalidSignature:
-		return "the gateway refused the signature: is the secret right, and are both clocks?"
+		return "the gateway refused the signature of the access key " + s.credentials.AccessKeyID + ": the secret here is not the one that the gateway has " +
+			"(for the root key that is " + accesskeys.EnvRootSecret + " in the gateway's own environment), or the clocks are more than five minutes apart"
 	}
 	return ""
 }

@@ -95,6 +95,7 @@ func (c accessKeysLs) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
+		unreadable := 0
 		table := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
 		if !c.JSON {
 			fmt.Fprintln(table, "ACCESS KEY\tAPIS\tACTIONS\tCREATED\tDESCRIPTION")
@@ -106,9 +107,19 @@ func (c accessKeysLs) Run(ctx context.Context, std streams) error {
 				}
 				continue
 			}
+			if k.Unreadable {
+				unreadable++
+				fmt.Fprintf(table, "%s\t-\t-\t-\t(unreadable)\n", k.ID)
+				continue
+			}
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", k.ID, listed(k.APIs), listed(k.Actions), moment(k.CreatedAt), k.Description)
 		}
-		return table.Flush()
+		if err := table.Flush(); err != nil || unreadable == 0 {
+			return err
+		}
+		_, err = fmt.Fprintf(std.err, "%d of these keys can't be read, so calls that are signed with them are refused: they were sealed with another root secret than the gateway\n"+
+			"has now, or are damaged. Start the gateway with the secret that sealed them, or remove them and make new ones.\n", unreadable)
+		return err
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -41,11 +42,26 @@ type AccessKey struct {
 // Action is what an access key may be good for, for clients, which know no store.
 type Action = accesskeys.Action
 
-// AccessKeyRequest is the body of POST: what a new key is to be good for. Absent lists mean everything.
+// AccessKeyRequest is the body of POST: what a new key is to be good for. Absent lists mean everything; empty ones are
+// refused, since they come of something that went wrong.
 type AccessKeyRequest struct {
-	Description string              `json:"description,omitempty"`
-	APIs        []gateway.APIID     `json:"apis,omitempty"`
-	Actions     []accesskeys.Action `json:"actions,omitempty"`
+	Description string                   `json:"description,omitempty"`
+	APIs        Limit[gateway.APIID]     `json:"apis,omitzero"`
+	Actions     Limit[accesskeys.Action] `json:"actions,omitzero"`
+}
+
+// Limit is a list that an access key is limited to; nil is no limit.
+type Limit[T any] []T
+
+// UnmarshalJSON refuses lists that limit to nothing.
+func (l *Limit[T]) UnmarshalJSON(b []byte) error {
+	if err := json.Unmarshal(b, (*[]T)(l)); err != nil {
+		return err
+	}
+	if len(*l) == 0 {
+		return errors.New("an empty list is no limit")
+	}
+	return nil
 }
 
 type accessKeyList struct {
@@ -83,7 +99,7 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, call managedC
 		in := json.NewDecoder(bytes.NewReader(call.body))
 		in.DisallowUnknownFields() // a misspelt limit would be none
 		if err := in.Decode(&want); err != nil || in.More() {
-			refuse(w, http.StatusBadRequest, "The body must be a JSON object with description, apis and actions, each of which may be left out")
+			refuse(w, http.StatusBadRequest, "The body must be a JSON object with description, apis and actions, each of which may be left out; lists must not be empty")
 			return
 		}
 	}
@@ -91,7 +107,7 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, call managedC
 		refuse(w, http.StatusForbidden, "An access key can't make one that may do more than itself")
 		return
 	}
-	key, err := s.cfg.AccessKeys.Create(r.Context(), accesskeys.Request(want))
+	key, err := s.cfg.AccessKeys.Create(r.Context(), accesskeys.Request{Description: want.Description, APIs: want.APIs, Actions: want.Actions})
 	if err != nil {
 		refuseError(w, err)
 		return

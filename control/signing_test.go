@@ -181,6 +181,9 @@ func TestAccessKeyRequestsAreBounded(t *testing.T) {
 	for body, code := range map[string]gateway.Code{
 		`{"api":["chat"]}`:                    gateway.CodeBadRequest, // a misspelt limit would be none
 		`[]`:                                  gateway.CodeBadRequest,
+		`{"apis":[]}`:                         gateway.CodeBadRequest, // absent alone means all
+		`{"apis":null}`:                       gateway.CodeBadRequest,
+		`{"apis":["chat"],"actions":[]}`:      gateway.CodeBadRequest,
 		`{} {}`:                               gateway.CodeBadRequest,
 		strings.Repeat(" ", maxManagedBody+1): gateway.CodeTooLarge,
 	} {
@@ -188,6 +191,9 @@ func TestAccessKeyRequestsAreBounded(t *testing.T) {
 		if gateway.ErrorCode(err) != code {
 			t.Errorf("%.20q: %v", body, err)
 		}
+	}
+	if _, err := c.CreateAccessKey(t.Context(), AccessKeyRequest{APIs: []gateway.APIID{}}); gateway.ErrorCode(err) != gateway.CodeBadRequest {
+		t.Errorf("a key for an empty list of APIs: %v", err)
 	}
 	if status, _, header := r.ask(t, "PUT", pathAccessKeys); status != 405 || header.Get("Allow") != "GET, POST" {
 		t.Errorf("PUT: %d, Allow %q", status, header.Get("Allow"))

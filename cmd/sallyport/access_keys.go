@@ -47,8 +47,9 @@ func (f adminFlags) with(call func(*control.Client) error) error {
 
 type accessKeysCreate struct {
 	adminFlags
-	API         []string `placeholder:"ID,…" help:"Good for these APIs only."`
-	Action      []string `placeholder:"ACTION,…" help:"Good for these actions only: execute-api:Invoke, execute-api:ManageConnections, sallyport:Manage."`
+	// Not split at commas: of an empty text, such as an unset variable of a script, nothing would be left, and nothing is all.
+	API         []string `sep:"none" placeholder:"ID" help:"Good for this API only; repeat it for more."`
+	Action      []string `sep:"none" placeholder:"ACTION" help:"Good for this action only: execute-api:Invoke, execute-api:ManageConnections or sallyport:Manage; repeat it for more."`
 	Description string   `placeholder:"TEXT" help:"What the key is for."`
 	JSON        bool     `help:"Print the key as a JSON object."`
 }

@@ -110,6 +110,13 @@ func TestAccessKeyVerbs(t *testing.T) {
 	if code, _, errs = call(t, "", "access-keys", "create", "--action", "s3:GetObject", "--admin", admin); code != exitFailed || !strings.Contains(errs, "the actions are") {
 		t.Errorf("create for an unknown action: exit %d, %q", code, errs)
 	}
+	// An unset variable of a script is no wish for a key that may do everything.
+	for _, empty := range [][]string{{"--api="}, {"--api", ""}, {"--action="}, {"--api", "echo", "--api="}} {
+		args := append([]string{"access-keys", "create", "--admin", admin}, empty...)
+		if code, out, errs = call(t, "", args...); code != exitFailed || out != "" || !strings.Contains(errs, `"" is no `) {
+			t.Errorf("create %q: exit %d, %q %q", empty, code, out, errs)
+		}
+	}
 
 	t.Setenv(envRootID, "") // from here on as the backend that has the new key
 	t.Setenv(envRootSecret, "")

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport/sallyport/gateway"
@@ -68,6 +70,18 @@ func (s *Server) authorizationEvent(h *handshake) *gateway.Event {
 	}
 }
 
+// asAuthorizersSee adds to ev what ends at this hop: of all events theirs alone have it (contract/websocket-api.md §6.1).
+func asAuthorizersSee(ev *gateway.Event, client gateway.Header) *gateway.Event {
+	seen := *ev
+	seen.Header = maps.Clone(ev.Header)
+	for name, values := range client {
+		if strings.EqualFold(name, "Connection") || strings.EqualFold(name, "Upgrade") {
+			seen.Header[name] = values
+		}
+	}
+	return &seen
+}
+
 // askAuthorizer asks an authorizer about a handshake.
 func (s *Server) askAuthorizer(h *handshake, a *router.Authorizer, ev *gateway.Event) (*gateway.Authorization, error) {
 	h.step = stepIdentity
@@ -84,7 +98,7 @@ func (s *Server) askAuthorizer(h *handshake, a *router.Authorizer, ev *gateway.E
 	path, query := wireTarget(h.head.target) // h.path may be encoded otherwise, and signatures are over the client's bytes
 	asked := s.now()
 	allowed, err := authorizer.Authorize(ctx, &gateway.AuthorizationRequest{
-		Event: ev, Method: h.head.method, Host: h.host, Path: path, Query: query,
+		Event: asAuthorizersSee(ev, h.head.header), Method: h.head.method, Host: h.host, Path: path, Query: query,
 	})
 	if s.stopping() {
 		return nil, errStopped

@@ -2,7 +2,6 @@ package amazon
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/sallyport/sallyport/integrations/backend"
@@ -18,47 +17,32 @@ type Endpoints struct {
 	Of map[string]string
 }
 
-// check refuses endpoints that can't be called. Its error names the variable and not its value.
-func (e Endpoints) check() error {
-	if e.All != "" {
-		if _, err := parseEndpoint(e.All); err != nil {
-			return fmt.Errorf("AWS_ENDPOINT_URL: %w", err)
-		}
-	}
-	for name, value := range e.Of {
-		if _, err := parseEndpoint(value); err != nil {
-			return fmt.Errorf("AWS_ENDPOINT_URL_%s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-func parseEndpoint(s string) (*url.URL, error) {
-	u, err := backend.ParseURL(s)
-	if err == nil && (u.RawQuery != "" || strings.ContainsAny(s, "{}")) {
-		err = fmt.Errorf("an endpoint has no query and no braces")
-	}
-	return u, err
-}
-
 // base returns the beginning of an address' URL, without a slash at its end, and the Host header where that is another
 // one than the URL's: a subdomain is told to a configured endpoint by its Host header alone, since an address such as
-// 127.0.0.1 has no subdomains.
-func (e Endpoints) base(a address) (base, host string) {
-	configured := e.All
+// 127.0.0.1 has no subdomains. The error names the variable of an endpoint that can't be called, and not its value.
+func (e Endpoints) base(a address) (base, host string, err error) {
+	configured, from := e.All, endpointVariable
 	for _, name := range []string{a.name, a.known.id} { // the SDKs' name wins
 		if own := e.Of[variable(name)]; own != "" {
-			configured = own
+			configured, from = own, endpointVariable+"_"+variable(name)
 		}
 	}
 	if configured == "" {
-		return "https://" + a.publicHost(), ""
+		return "https://" + a.publicHost(), "", nil
 	}
-	if u, err := parseEndpoint(configured); err == nil && a.subdomain != "" { // New has checked it
+	u, err := backend.ParseURL(configured)
+	switch {
+	case err != nil:
+		return "", "", fmt.Errorf("%s: %w", from, err)
+	case u.RawQuery != "" || strings.ContainsAny(configured, "{}"):
+		return "", "", fmt.Errorf("%s: an endpoint has no query and no braces", from)
+	case a.subdomain != "":
 		host = a.subdomain + "." + u.Host
 	}
-	return strings.TrimRight(configured, "/"), host
+	return strings.TrimRight(configured, "/"), host, nil
 }
+
+const endpointVariable = "AWS_ENDPOINT_URL"
 
 // variable is how a service's name ends a variable's.
 func variable(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }

@@ -1,6 +1,10 @@
 package amazon
 
-import "testing"
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
 
 // TestEndpoints: whose endpoint is called, and where Amazon's own are.
 func TestEndpoints(t *testing.T) {
@@ -32,8 +36,31 @@ func TestEndpoints(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if base, host := test.endpoints.base(a); base != test.base || host != test.host {
-				t.Errorf("%q, Host %q; want %q, %q", base, host, test.base, test.host)
+			if base, host, err := test.endpoints.base(a); err != nil || base != test.base || host != test.host {
+				t.Errorf("%q, Host %q (%v); want %q, %q", base, host, err, test.base, test.host)
+			}
+		})
+	}
+}
+
+// TestEndpointFaults name the variable and not its value.
+func TestEndpointFaults(t *testing.T) {
+	a, err := parseAddress("arn:aws:apigateway:us-east-1:sqs:path/q")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		endpoints Endpoints
+		want      string
+	}{
+		"no scheme":   {Endpoints{All: "secret:4566"}, "AWS_ENDPOINT_URL: uri does not begin with http"},
+		"of one":      {Endpoints{All: "http://h", Of: map[string]string{"SQS": "http://u:secret@h"}}, "AWS_ENDPOINT_URL_SQS: uri holds a user"},
+		"a query":     {Endpoints{All: "http://h/?a=secret"}, "AWS_ENDPOINT_URL: an endpoint has no query"},
+		"placeholder": {Endpoints{All: "http://h/{secret}"}, "AWS_ENDPOINT_URL: an endpoint has no query"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, err := test.endpoints.base(a); err == nil || !strings.HasPrefix(err.Error(), test.want) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("error %v, want %s", err, test.want)
 			}
 		})
 	}
@@ -53,8 +80,11 @@ func FuzzAddress(f *testing.F) {
 		if err != nil {
 			return
 		}
-		base, host := Endpoints{}.base(a)
-		u, err := parseEndpoint(base)
+		base, host, err := Endpoints{}.base(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(base)
 		if err != nil || host != "" || !amazonHost(u.Host) || u.Path != "" {
 			t.Fatalf("%q leads to %q (%v)", uri, base, err)
 		}

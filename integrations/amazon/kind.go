@@ -42,13 +42,10 @@ type Kind struct {
 
 var _ integrations.Kind = (*Kind)(nil)
 
-// New returns the kind. Its errors name a variable with an endpoint that can't be called, and never a secret.
+// New returns the kind.
 func New(c Config) (*Kind, error) {
 	if c.Client == nil {
 		return nil, errors.New("amazon: Config.Client is missing")
-	}
-	if err := c.Endpoints.check(); err != nil {
-		return nil, err
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -145,7 +142,8 @@ func signed(name string) bool {
 	return false
 }
 
-// Open finds the service's endpoint and reads the mapping. Without credentials nothing is opened.
+// Open finds the service's endpoint and reads the mapping. Without credentials nothing is opened. What is wrong with the
+// process' settings concerns its AWS integrations alone, so it is found here.
 func (k *Kind) Open(in *gateway.Integration, r integrations.Route) (gateway.Invoker, error) {
 	fault := func(field integrations.Field, problem, hint string) error {
 		return &integrations.FaultError{Fault: gateway.Fault{Path: []string{string(field)}, Problem: problem, Hint: hint}}
@@ -170,7 +168,7 @@ func (k *Kind) Open(in *gateway.Integration, r integrations.Route) (gateway.Invo
 			return c, nil
 		}
 	}
-	return nil, fault(integrations.FieldURI, err.Error(), "look at the variables of stage "+string(r.Stage))
+	return nil, fault(integrations.FieldURI, err.Error(), "look at the variables of stage "+string(r.Stage)+", and at the process' own")
 }
 
 // open makes a call without what it maps.
@@ -182,7 +180,10 @@ func (k *Kind) open(uri, method string) (*call, error) {
 	if method == "" || method == methodAny {
 		method = http.MethodPost // WebSocket events have no method of their own
 	}
-	base, host := k.config.Endpoints.base(a)
+	base, host, err := k.config.Endpoints.base(a)
+	if err != nil {
+		return nil, err
+	}
 	full := base + "/" + strings.TrimPrefix(a.path, "/") // the root is written path//
 	if a.action != "" {
 		full = base + "/"

@@ -35,11 +35,11 @@ func (s *Server) logConnect(h *handshake, status int, err error) {
 	e := accesslog.Entry{Status: status, IntegrationStatus: h.backendStatus, Integration: h.backendTook > 0, Latency: h.backendTook}
 	if status == http.StatusSwitchingProtocols {
 		e.Status = http.StatusOK // as Amazon's logs count a connect that was let in
-	} else if e.Err = err; e.IntegrationStatus == status {
+	} else if e.Err, e.Validation = err, validationText(err); e.IntegrationStatus == status {
 		e.Err = nil // the backend's own word
 	}
 	e.Context = s.lifeContext(h.program, &h.conn, event.MessageInfo{
-		Kind: gateway.EventConnect, Request: h.request, Time: h.arrived, Query: &event.QueryInfo{Raw: h.query},
+		Kind: gateway.EventConnect, Request: h.request, Time: h.arrived, Query: &event.QueryInfo{Raw: h.eventQuery()},
 	}, gateway.RouteConnect)
 	s.accessLine(h.program, &e)
 }
@@ -105,7 +105,8 @@ func messageStatus(err error) int {
 	return status
 }
 
-// validationText is what a model found wrong with a message: for the log of the API's owner, never for the client.
+// validationText is what a model found wrong with a message, or which parameter a handshake lacks: for the log of the API's
+// owner, never for the client.
 func validationText(err error) string {
 	if gateway.ErrorCode(err) != gateway.CodeBadRequest {
 		return ""

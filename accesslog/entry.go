@@ -21,6 +21,8 @@ type Entry struct {
 	// Integration says whether an integration was called, Latency how long the answer took.
 	Integration bool
 	Latency     time.Duration
+	// Admission is how a client was let in or refused, on CONNECT.
+	Admission Admission
 	// Err is why the event failed; nil if it did not.
 	Err error
 	// Validation is what a model found wrong with a message (error.validationErrorString).
@@ -50,10 +52,7 @@ func (e *Entry) append(dst []byte, path string) []byte {
 	case "status":
 		return number(dst, e.Status)
 	case "integrationLatency", "integration.latency":
-		if !e.Integration {
-			return append(dst, missing...)
-		}
-		return strconv.AppendInt(dst, e.Latency.Milliseconds(), 10)
+		return latency(dst, e.Integration, e.Latency)
 	case "integration.status", "integrationStatus":
 		return number(dst, e.IntegrationStatus)
 	case "integration.integrationStatus":
@@ -77,6 +76,9 @@ func (e *Entry) append(dst []byte, path string) []byte {
 		return text(dst, responseType(e.Err))
 	case "error.validationErrorString":
 		return text(dst, e.Validation)
+	}
+	if dst, ok := e.Admission.append(dst, path); ok {
+		return dst
 	}
 	v := gjson.GetBytes(e.Context, path)
 	switch v.Type {

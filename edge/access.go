@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -43,12 +42,16 @@ func (s *Server) authorize(h *handshake) error {
 	h.conn.Authorizer, h.conn.Caller = allowed.Context, allowed.Caller
 	h.grant = grant{allowed.Scopes, allowed.ExpiresAt}
 	h.step = stepScopes
-	if !covered(rules.Scopes(), allowed.Scopes) {
-		return gateway.Errorf(gateway.CodeForbidden, "Forbidden").Because(errors.New("none of the scopes is granted"))
+	if needed := rules.Scopes(); len(needed) > 0 {
+		if err := checkScopes(needed, allowed.Scopes); !h.decided(err) {
+			return err
+		}
 	}
 	h.step = stepAPIKey
-	if err := s.checkKey(h, rules, allowed); err != nil {
-		return err
+	if rules.APIKeyRequired() {
+		if err := s.checkKey(h, allowed); !h.decided(err) {
+			return err
+		}
 	}
 	h.step = stepParameters
 	if err := rules.CheckParameters(ev); err != nil {
@@ -86,6 +89,7 @@ func asAuthorizersSee(ev *gateway.Event, client gateway.Header) *gateway.Event {
 func (s *Server) askAuthorizer(h *handshake, a *router.Authorizer, ev *gateway.Event) (*gateway.Authorization, error) {
 	h.step = stepIdentity
 	if _, err := a.Identity(ev); err != nil {
+		h.admission.Authorizer.Step = admissionStep(0, err)
 		return nil, err
 	}
 	h.step = stepAuthorizer
@@ -97,29 +101,27 @@ func (s *Server) askAuthorizer(h *handshake, a *router.Authorizer, ev *gateway.E
 	defer cancel()
 	path, query := wireTarget(h.head.target) // h.path may be encoded otherwise, and signatures are over the client's bytes
 	asked := s.now()
-	allowed, err := authorizer.Authorize(ctx, &gateway.AuthorizationRequest{
+	question := &gateway.AuthorizationRequest{
 		Event: asAuthorizersSee(ev, h.head.header), Method: h.head.method, Host: h.host, Path: path, Query: query,
-	})
+	}
+	allowed, err := authorizer.Authorize(ctx, question)
 	if s.stopping() {
 		return nil, errStopped
 	}
-	expired := err == nil && !allowed.ExpiresAt.IsZero() && !s.now().Before(allowed.ExpiresAt)
-	code := gateway.ErrorCode(err)
-	if expired {
-		code = gateway.CodeUnauthorized
-	}
-	s.metrics.authorized(h.conn.API, h.conn.Stage, a.Name(), s.now().Sub(asked), code)
+	took := s.now().Sub(asked)
 	switch {
 	case err != nil:
 		err = authorizerError(err)
-		level := slog.LevelDebug // anybody can be refused, as often as he likes
-		if gateway.ErrorCode(err) == gateway.CodeInternal {
-			level = slog.LevelWarn
+		if gateway.ErrorCode(err) == gateway.CodeInternal { // a refusal is logged at debug: anybody can be refused, as often as he likes
+			s.log.Warn("an authorizer failed", "api", h.conn.API, "stage", h.conn.Stage, "authorizer", a.Name(), "error", err)
 		}
-		s.log.Log(ctx, level, "a connection was not authorized", "api", h.conn.API, "stage", h.conn.Stage, "authorizer", a.Name(), "error", err)
+	case !allowed.ExpiresAt.IsZero() && !s.now().Before(allowed.ExpiresAt):
+		err = gateway.Errorf(gateway.CodeUnauthorized, "Unauthorized").Because(errors.New("the authorizer's consent has ended already"))
+	}
+	s.metrics.authorized(h.conn.API, h.conn.Stage, a.Name(), took, gateway.ErrorCode(err))
+	h.authorized(a, &question.Report, took, err)
+	if err != nil {
 		return nil, err
-	case expired:
-		return nil, gateway.Errorf(gateway.CodeUnauthorized, "Unauthorized")
 	}
 	return allowed, nil
 }
@@ -133,19 +135,16 @@ func authorizerError(err error) error {
 	return gateway.Errorf(gateway.CodeInternal, "Internal server error").Because(err)
 }
 
-// covered reports whether one of the needed scopes was granted; none needed is always covered.
-func covered(needed, granted []string) bool {
-	if len(needed) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(needed, func(s string) bool { return slices.Contains(granted, s) })
-}
-
-// checkKey looks for the client's API key where the route asks for one. A key that is not asked for is not looked at.
-func (s *Server) checkKey(h *handshake, rules *router.Route, allowed *gateway.Authorization) error {
-	if !rules.APIKeyRequired() {
+// checkScopes refuses whom none of the needed scopes was granted.
+func checkScopes(needed, granted []string) error {
+	if slices.ContainsFunc(needed, func(s string) bool { return slices.Contains(granted, s) }) {
 		return nil
 	}
+	return gateway.Errorf(gateway.CodeForbidden, "Forbidden").Because(errors.New("none of the scopes is granted"))
+}
+
+// checkKey looks for the client's API key, for a route that asks for one. A key that is not asked for is not looked at.
+func (s *Server) checkKey(h *handshake, allowed *gateway.Authorization) error {
 	value := h.head.header.Get(headerAPIKey)
 	if h.program.APIKeyFromAuthorizer() {
 		value = allowed.UsageKey
@@ -185,8 +184,10 @@ func (s *Server) admitMessage(k *socket, p *router.Program, route *router.Route,
 			return err
 		}
 	}
-	if needed := route.Scopes(); len(needed) > 0 && !covered(needed, k.granted().scopes) {
-		return gateway.Errorf(gateway.CodeForbidden, "Forbidden")
+	if needed := route.Scopes(); len(needed) > 0 {
+		if err := checkScopes(needed, k.granted().scopes); err != nil {
+			return err
+		}
 	}
 	if !route.HasModels() {
 		return nil

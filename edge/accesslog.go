@@ -32,7 +32,7 @@ func (s *Server) logConnect(h *handshake, status int, err error) {
 	if !logs(h.program) || h.request == "" {
 		return
 	}
-	e := accesslog.Entry{Status: status, IntegrationStatus: h.backendStatus, Integration: h.backendTook > 0, Latency: h.backendTook}
+	e := accesslog.Entry{Status: status, IntegrationStatus: h.backendStatus, Integration: h.backendTook > 0, Latency: h.backendTook, Admission: h.admission}
 	if status == http.StatusSwitchingProtocols {
 		e.Status = http.StatusOK // as Amazon's logs count a connect that was let in
 	} else if e.Err, e.Validation = err, validationText(err); e.IntegrationStatus == status {

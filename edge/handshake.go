@@ -13,6 +13,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sallyport/sallyport/accesslog"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
 	"github.com/sallyport/sallyport/schemas/event"
@@ -42,8 +43,9 @@ type handshake struct {
 	backendTook   time.Duration
 	backendStatus int
 
-	grant grant
-	held  *heldPushes // nil unless callbacks wait for the connection
+	admission accesslog.Admission
+	grant     grant
+	held      *heldPushes // nil unless callbacks wait for the connection
 }
 
 func newHandshake(nc net.Conn, early []byte, head requestHead) *handshake {
@@ -249,6 +251,7 @@ func (s *Server) handshakeTold(h *handshake, status int, code gateway.Code, err 
 	}
 	if err != nil {
 		r.Error = asRefusal(err).Error()
+		s.log.Debug("a handshake was refused", "api", h.conn.API, "stage", h.conn.Stage, "status", status, "by", h.step, "error", err)
 	}
 	if h.program != nil {
 		r.API, r.Stage = h.program.API(), h.program.Stage()

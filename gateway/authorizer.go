@@ -61,6 +61,29 @@ type AuthorizationRequest struct {
 	Event *Event
 	// Method, Host, Path and Query are those of the request line as they came, for signatures.
 	Method, Host, Path, Query string
+	// Report is the authorizer's to fill before it returns, also where it refuses: the access log tells of it.
+	Report AuthorizationReport
+}
+
+// AuthorizationReport is how an authorizer came to its word. What did not happen stays zero.
+type AuthorizationReport struct {
+	// Authenticate is the check of a signature, Authorize that of a policy or of what an access key may: the variables of
+	// these names in access logs (contract/websocket-api.md §12).
+	Authenticate, Authorize AuthorizationStep
+	// Asked says whether a backend was asked, Latency how long it took, Status what it answered with, 0 if it did not
+	// answer, and BackendRequest under which id it knows the question, if it said so.
+	Asked          bool
+	Latency        time.Duration
+	Status         int
+	BackendRequest string
+}
+
+// AuthorizationStep is one step on the way to an authorizer's word.
+type AuthorizationStep struct {
+	Taken   bool
+	Latency time.Duration
+	// Err is what the step refused with.
+	Err error
 }
 
 // Authorization is an authorizer's consent.

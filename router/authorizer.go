@@ -48,16 +48,18 @@ func (a *Authorizer) Timeout() time.Duration { return a.timeout }
 // one; else the error has CodeUnauthorized, and the authorizer is not asked (contract/websocket-api.md §10.1).
 func (a *Authorizer) Identity(ev *gateway.Event) ([]string, error) {
 	var found []string
-	for _, source := range a.sources {
+	for i, source := range a.sources {
 		value := source.Value(ev)
 		if value != "" {
 			found = append(found, value)
 		} else if a.kind == gateway.AuthorizerRequest {
-			return nil, gateway.Errorf(gateway.CodeUnauthorized, "Unauthorized")
+			return nil, gateway.Errorf(gateway.CodeUnauthorized, "Unauthorized").
+				Because(fmt.Errorf("authorizer %s: %s is missing", a.name, a.settings.IdentitySource[i]))
 		}
 	}
 	if len(found) == 0 && a.kind == gateway.AuthorizerJWT {
-		return nil, gateway.Errorf(gateway.CodeUnauthorized, "Unauthorized")
+		return nil, gateway.Errorf(gateway.CodeUnauthorized, "Unauthorized").
+			Because(fmt.Errorf("authorizer %s: no identity source is there", a.name))
 	}
 	return found, nil
 }

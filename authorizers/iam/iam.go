@@ -24,7 +24,10 @@ type Config struct {
 }
 
 // Authorizer is the gateway.Authorizer of IAM. It may be used concurrently, and for any API.
-type Authorizer struct{ verifier *sigv4.Verifier }
+type Authorizer struct {
+	verifier *sigv4.Verifier
+	now      func() time.Time
+}
 
 var _ gateway.Authorizer = (*Authorizer)(nil)
 
@@ -37,21 +40,35 @@ func New(c Config) (*Authorizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Authorizer{v}, nil
+	now := c.Now
+	if now == nil {
+		now = time.Now
+	}
+	return &Authorizer{v, now}, nil
 }
 
 // Authorize lets in who signed with a key that allows execute-api:Invoke on the API. All others get CodeForbidden, with
 // the reason as its cause (contract/websocket-api.md §4.2); CodeInternal means that the keys can't be asked.
 func (a *Authorizer) Authorize(ctx context.Context, r *gateway.AuthorizationRequest) (*gateway.Authorization, error) {
+	start := a.now()
 	key, err := a.verifier.Verify(ctx, &sigv4.Request{
 		Method: r.Method, Host: r.Host, Path: r.Path, Query: r.Query, Header: r.Event.Header,
 	})
 	if err != nil {
-		return nil, refuse(err)
+		err = refuse(err)
+	}
+	verified := a.now()
+	r.Report.Authenticate = gateway.AuthorizationStep{Taken: true, Latency: verified.Sub(start), Err: err}
+	if err != nil {
+		return nil, err
 	}
 	if !key.Allows(accesskeys.ActionInvoke, r.Event.API) {
 		arn := gateway.InvokeARN(r.Event.API, r.Event.Stage, string(r.Event.Route))
-		return nil, refuse(sigv4.AccessDenied(key, accesskeys.ActionInvoke, arn))
+		err = refuse(sigv4.AccessDenied(key, accesskeys.ActionInvoke, arn))
+	}
+	r.Report.Authorize = gateway.AuthorizationStep{Taken: true, Latency: a.now().Sub(verified), Err: err}
+	if err != nil {
+		return nil, err
 	}
 	return &gateway.Authorization{Caller: gateway.Caller{
 		AccountID: gateway.DefaultAccount, AccessKey: key.ID, Caller: key.ID, User: key.ID, UserARN: key.ARN(),

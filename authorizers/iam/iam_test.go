@@ -95,7 +95,14 @@ func TestAuthorize(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := a.Authorize(t.Context(), handshake(t, test.id, test.secret, test.style))
+			asked := handshake(t, test.id, test.secret, test.style)
+			got, err := a.Authorize(t.Context(), asked)
+			report := asked.Report
+			signed := test.refused == "" || test.refused == sigv4.TypeAccessDenied
+			if !report.Authenticate.Taken || (report.Authenticate.Err == nil) != signed || report.Authorize.Taken != signed ||
+				(report.Authorize.Err != nil) != (test.refused == sigv4.TypeAccessDenied) {
+				t.Errorf("the report is %+v", report)
+			}
 			if test.refused != "" {
 				var public *gateway.Error
 				var reason *sigv4.Error

@@ -12,6 +12,9 @@ import (
 	"github.com/sallyport/sallyport/schemas/proxy"
 )
 
+// headerBackendRequest is where Amazon's services tell the id of a request.
+const headerBackendRequest = "X-Amzn-Requestid"
+
 // Config says whom an Authorizer asks. All of it is required.
 type Config struct {
 	// Invoker sends events to their Subject: the bus client.
@@ -67,7 +70,9 @@ func (a *Authorizer) Authorize(ctx context.Context, r *gateway.AuthorizationRequ
 	ev.Connection, ev.Request, ev.Context, ev.Body = r.Event.Connection, r.Event.Request, r.Event.Context, payload
 	ctx, cancel := context.WithTimeout(ctx, ev.Timeout)
 	defer cancel()
+	report, start := &r.Report, time.Now()
 	reply, err := a.invoker.Invoke(ctx, &ev)
+	report.Asked, report.Latency = true, time.Since(start)
 	if err != nil {
 		switch gateway.ErrorCode(err) {
 		case gateway.CodeUnauthorized:
@@ -77,11 +82,12 @@ func (a *Authorizer) Authorize(ctx context.Context, r *gateway.AuthorizationRequ
 		}
 		return nil, a.failed(err)
 	}
-	return a.judge(reply)
+	report.Status, report.BackendRequest = reply.Status, reply.Header.Get(headerBackendRequest)
+	return a.judge(reply, &report.Authorize)
 }
 
-// judge turns an answer into a consent or a refusal.
-func (a *Authorizer) judge(reply *gateway.Reply) (*gateway.Authorization, error) {
+// judge turns an answer into a consent or a refusal, and tells what came of the policy.
+func (a *Authorizer) judge(reply *gateway.Reply, step *gateway.AuthorizationStep) (*gateway.Authorization, error) {
 	switch status := fmt.Errorf("status %d", reply.Status); {
 	case reply.Status == http.StatusUnauthorized:
 		return nil, a.unauthorized(status)
@@ -97,12 +103,17 @@ func (a *Authorizer) judge(reply *gateway.Reply) (*gateway.Authorization, error)
 	case err != nil:
 		return nil, a.failed(err)
 	}
+	start := time.Now()
 	allowed, err := policy.Allows(answer.policy, policy.ActionInvoke, a.arn)
 	switch {
 	case err != nil:
-		return nil, a.failed(err)
+		err = a.failed(err)
 	case !allowed:
-		return nil, a.forbidden(errors.New("its policy does not allow " + policy.ActionInvoke + " on " + a.arn))
+		err = a.forbidden(errors.New("its policy does not allow " + policy.ActionInvoke + " on " + a.arn))
+	}
+	*step = gateway.AuthorizationStep{Taken: true, Latency: time.Since(start), Err: err}
+	if err != nil {
+		return nil, err
 	}
 	return &gateway.Authorization{Context: answer.context, UsageKey: answer.usageKey}, nil
 }

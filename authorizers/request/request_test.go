@@ -160,6 +160,36 @@ func TestEvent(t *testing.T) {
 	}
 }
 
+// TestReport: the access log hears what the authorizer answered and what came of its policy.
+func TestReport(t *testing.T) {
+	for name, test := range map[string]struct {
+		invoker        gateway.Invoker
+		status         int
+		judged, denied bool
+	}{
+		"allowed":     {answering(200, output("Allow", "*", "")), 200, true, false},
+		"denied":      {answering(200, output("Deny", "*", "")), 200, true, true},
+		"status 403":  {answering(403, ""), 403, false, false},
+		"no JSON":     {answering(200, "yes"), 200, false, false},
+		"no answer":   {failing(gateway.Errorf(gateway.CodeTimeout, "x")), 0, false, false},
+		"bad context": {answering(200, output("Allow", "*", `,"context":{"o":{}}`)), 200, false, false},
+	} {
+		q := gateway.AuthorizationRequest{Event: connectEvent()}
+		_, _ = authorizer(t, test.invoker).Authorize(t.Context(), &q) // TestOutcomes has the results
+		r := q.Report
+		if !r.Asked || r.Status != test.status || r.Authorize.Taken != test.judged || (r.Authorize.Err != nil) != test.denied || r.Authenticate.Taken {
+			t.Errorf("%s: the report is %+v", name, r)
+		}
+	}
+	q := gateway.AuthorizationRequest{Event: connectEvent()}
+	_, err := authorizer(t, gateway.InvokerFunc(func(context.Context, *gateway.Event) (*gateway.Reply, error) {
+		return &gateway.Reply{Status: 200, Header: gateway.Header{"x-amzn-requestid": {"q-1"}}, Body: []byte(output("Allow", "*", ""))}, nil
+	})).Authorize(t.Context(), &q)
+	if err != nil || q.Report.BackendRequest != "q-1" {
+		t.Errorf("the report is %+v, %v", q.Report, err)
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	whole := Config{Invoker: answering(200, ""), API: "a", Stage: "s", Name: "n", Subject: "x", Timeout: time.Second}
 	for name, break_ := range map[string]func(*Config){

@@ -55,8 +55,15 @@ func (a *authorizer) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Re
 		}
 		return nil, failed
 	}
-	return &gateway.Reply{Status: http.StatusOK, Body: answer.Body}, nil
+	reply := &gateway.Reply{Status: http.StatusOK, Body: answer.Body}
+	if id := answer.Header.Get(headerRequestID); id != "" { // for the access log
+		reply.Header = gateway.Header{headerRequestID: {id}}
+	}
+	return reply, nil
 }
+
+// headerRequestID is the invocation's id, by which its own logs are found.
+const headerRequestID = "X-Amzn-Requestid"
 
 // refused reports a function error whose message is exactly Unauthorized.
 func refused(answer *backend.Answer) bool {

@@ -74,13 +74,20 @@ func (c *Config) checkDescriptors() error {
 	if limit == 0 {
 		return nil
 	}
-	room := limit - spareDescriptors
+	spare := spareDescriptors
+	switch c.Job.Scenario {
+	case load.Connect:
+		spare += load.ClosingAtOnce * c.loops()
+	case load.Push, load.Fanout:
+		spare += max(c.Job.Callers, load.CallersByDefault) * c.loops()
+	}
+	room := max(limit-spare, 1)
 	each := (c.Job.Connections + c.processes() - 1) / c.processes()
 	if each <= room {
 		return nil
 	}
 	needed := (c.Job.Connections + room - 1) / room
-	return fmt.Errorf("--connections %d needs %d descriptors in each process, and one may have %d: use --processes %d", c.Job.Connections, each+spareDescriptors, limit, needed)
+	return fmt.Errorf("--connections %d needs %d descriptors in each process, and one may have %d: use --processes %d", c.Job.Connections, each+spare, limit, needed)
 }
 
 // sources spreads connections over loopback addresses when one has too few ports, unless the caller chose.

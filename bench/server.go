@@ -33,8 +33,7 @@ func startServer(ctx context.Context, config *Config, address netip.AddrPort) (*
 		_ = nc.Close()
 		return nil, fmt.Errorf("--start: something listens at %s already, and would be measured instead", address)
 	}
-	// exec, so that the process is the server's own and not a shell's.
-	cmd := exec.Command("sh", "-c", "exec "+config.Start)
+	cmd := exec.Command("sh", "-c", config.Start)
 	cmd.Stdout, cmd.Stderr = config.ServerOutput, config.ServerOutput
 	cmd.WaitDelay = time.Second
 	inOwnGroup(cmd)

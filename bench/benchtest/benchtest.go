@@ -34,19 +34,31 @@ func (c *Client) Write(text []byte) error { return wsutil.WriteServerText(c.Conn
 // Serve starts a WebSocket server until the test ends and returns its URL. each has a client until it returns.
 func Serve(t testing.TB, each func(*Client)) string {
 	t.Helper()
+	var mu sync.Mutex
+	ended := false
 	var clients sync.WaitGroup
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, _, err := ws.UpgradeHTTP(r, w)
 		if err != nil {
 			return
 		}
-		clients.Go(func() {
-			defer conn.Close()
+		defer conn.Close()
+		mu.Lock()
+		late := ended
+		if !late {
+			clients.Add(1) // server.Close does not wait for those that are upgraded
+		}
+		mu.Unlock()
+		if !late {
+			defer clients.Done()
 			each(&Client{conn, r.URL.Path})
-		})
+		}
 	}))
 	t.Cleanup(func() {
 		server.Close()
+		mu.Lock()
+		ended = true
+		mu.Unlock()
 		clients.Wait()
 	})
 	return "ws" + strings.TrimPrefix(server.URL, "http")

@@ -4,8 +4,8 @@ import "time"
 
 // sender causes one message for a connection: by sending one that is answered, or by a push from outside.
 type sender interface {
-	// send returns false when nothing was caused.
-	send(index int, now time.Duration) bool
+	// send causes one that was due then, and returns false when it could not.
+	send(index int, due time.Duration) bool
 }
 
 // exchange causes messages and times what comes back, by a schedule or as fast as replies come.
@@ -25,12 +25,21 @@ func newExchange(w *Worker, s sender) *exchange {
 
 func (x *exchange) tick(now time.Duration) time.Duration {
 	w := x.w
-	if len(w.peers) == 0 || w.job.Rate == 0 && w.phase != phaseRunning {
+	switch {
+	case len(w.peers) == 0 || x.complete:
+		return now + longestWait
+	case w.job.Rate > 0:
+		return x.follow(now)
+	case w.phase == phaseRunning:
+		return x.begin(now)
+	default:
 		return now + longestWait
 	}
-	if w.job.Rate == 0 {
-		return x.begin(now)
-	}
+}
+
+// follow sends what the schedule says is due. It goes on after the measured time until all that was due in it is sent.
+func (x *exchange) follow(now time.Duration) time.Duration {
+	w := x.w
 	if x.schedule.interval == 0 {
 		x.schedule = newSchedule(&w.job, w.job.Rate, w.window.start)
 	}
@@ -47,10 +56,10 @@ func (x *exchange) tick(now time.Duration) time.Duration {
 		x.next++
 		p := &w.peers[index]
 		switch {
-		case p.stage != stageReady:
+		case p.stage == stageGone:
 			p.sent++
 			x.unsent(due)
-		case int(p.n) >= x.most:
+		case int(p.n) >= x.most || !p.takes():
 			p.owed++
 		default:
 			x.send(index, due, now)
@@ -64,15 +73,12 @@ func (x *exchange) tick(now time.Duration) time.Duration {
 func (x *exchange) begin(now time.Duration) time.Duration {
 	for range sendsPerTick {
 		if x.begun == len(x.w.peers) {
+			x.complete = true
 			return now + longestWait
 		}
-		for range x.most {
-			if x.w.peers[x.begun].stage == stageReady {
-				now = x.w.loop.Now()
-				x.send(x.begun, now, now)
-			}
-		}
+		index := x.begun
 		x.begun++
+		x.refill(index, x.w.loop.Now())
 	}
 	return now
 }
@@ -81,14 +87,19 @@ func (x *exchange) begin(now time.Duration) time.Duration {
 func (x *exchange) send(index int, due, now time.Duration) {
 	w := x.w
 	p := &w.peers[index]
-	p.push(flight{due: due, sent: now}, x.most)
 	p.sent++
+	if p.conn.Deaf() {
+		x.sender.send(index, due)
+		return
+	}
+	p.push(flight{due: due, sent: now}, x.most)
 	w.news.Sent++
 	if w.window.measured(due) {
 		w.tally.Sent++
 	}
-	if !x.sender.send(index, now) {
+	if !x.sender.send(index, due) {
 		p.pop()
+		x.unanswered(due)
 	}
 }
 
@@ -98,16 +109,25 @@ func (x *exchange) unsent(due time.Duration) {
 	}
 }
 
+func (x *exchange) unanswered(due time.Duration) {
+	if x.w.window.measured(due) {
+		x.w.tally.Unanswered++
+	}
+}
+
 func (x *exchange) message(index int, payload []byte, now time.Duration) {
-	for range x.w.replies(payload) {
+	n := 1
+	if payload != nil {
+		n = x.w.replies(payload)
+	}
+	for range n {
 		x.reply(index, now)
 	}
 }
 
 func (x *exchange) reply(index int, now time.Duration) {
 	w := x.w
-	p := &w.peers[index]
-	f, ok := p.pop()
+	f, ok := w.peers[index].pop()
 	if !ok {
 		w.tally.Unexpected++
 		return
@@ -120,25 +140,55 @@ func (x *exchange) reply(index int, now time.Duration) {
 		w.tally.Latency.Record(now - f.due)
 		w.tally.Service.Record(now - f.sent)
 	}
-	switch {
-	case w.phase == phaseEnding:
-	case w.job.Rate == 0 && now < w.window.to:
-		x.send(index, now, now)
-	case p.owed > 0: // even after the measured time, since it was due in it
-		// The schedule goes round the connections, so that a connection's message number sent is this one of all.
-		p.owed--
-		x.send(index, x.schedule.due(p.sent*int64(len(w.peers))+int64(index)), now)
+	x.refill(index, now)
+}
+
+// failed says that the oldest message of a connection will not be answered.
+func (x *exchange) failed(index int, now time.Duration) {
+	if f, ok := x.w.peers[index].pop(); ok {
+		x.unanswered(f.due)
+		x.refill(index, now)
 	}
 }
 
-func (x *exchange) lost(int) {}
+// refill sends what a connection owes, or without a schedule as many as may be under way.
+func (x *exchange) refill(index int, now time.Duration) {
+	w := x.w
+	p := &w.peers[index]
+	for int(p.n) < x.most && p.takes() && (w.phase == phaseRunning || w.phase == phaseDraining) {
+		switch {
+		case p.owed > 0: // even after the measured time, since it was due in it
+			p.owed--
+			x.send(index, x.dueOf(p, index), now)
+		case w.job.Rate == 0 && now >= w.window.start && now < w.window.to && !p.conn.Deaf():
+			x.send(index, now, now)
+		default:
+			return
+		}
+	}
+}
+
+// dueOf is when the next message of p is due. The schedule goes round the connections, so that the message number sent of
+// one connection is this one of all.
+func (x *exchange) dueOf(p *peer, index int) time.Duration {
+	return x.schedule.due(p.sent*int64(len(x.w.peers)) + int64(index))
+}
+
+func (x *exchange) became(index int) { x.refill(index, x.w.loop.Now()) }
+
+func (x *exchange) lost(index int) {
+	p := &x.w.peers[index]
+	for f, any := p.pop(); any; f, any = p.pop() {
+		x.unanswered(f.due)
+	}
+}
 
 func (x *exchange) drained(time.Duration) bool {
 	if x.w.job.Rate > 0 && !x.complete && len(x.w.peers) > 0 {
 		return false
 	}
 	for i := range x.w.peers {
-		if p := &x.w.peers[i]; p.n > 0 && p.stage == stageReady {
+		if p := &x.w.peers[i]; (p.n > 0 || p.owed > 0) && p.stage != stageGone {
 			return false
 		}
 	}
@@ -146,16 +196,10 @@ func (x *exchange) drained(time.Duration) bool {
 }
 
 func (x *exchange) finish() {
-	w := x.w
-	for i := range w.peers {
-		p := &w.peers[i]
-		for f, any := p.pop(); any; f, any = p.pop() {
-			if w.window.measured(f.due) {
-				w.tally.Unanswered++
-			}
-		}
-		for ; p.owed > 0; p.owed-- {
-			x.unsent(x.schedule.due(p.sent*int64(len(w.peers)) + int64(i)))
+	for i := range x.w.peers {
+		x.lost(i)
+		for p := &x.w.peers[i]; p.owed > 0; p.owed-- {
+			x.unsent(x.dueOf(p, i))
 			p.sent++
 		}
 	}
@@ -168,9 +212,21 @@ type echoSender struct {
 	buffer   []byte
 }
 
+func newEchoSender(w *Worker) *echoSender {
+	return &echoSender{w: w, template: newTemplate(w.job.Message, w.job.Size)}
+}
+
 func (s *echoSender) send(index int, _ time.Duration) bool {
-	c := s.w.peers[index].conn
 	s.buffer = s.template.render(s.buffer, s.w.news.Sent, s.w.number(index))
-	s.w.loop.Send(c, s.buffer)
+	s.w.loop.Send(s.w.peers[index].conn, s.buffer)
+	return true
+}
+
+// requestSender sends HTTP requests.
+type requestSender struct{ w *Worker }
+
+func (s *requestSender) send(index int, _ time.Duration) bool {
+	c := s.w.peers[index].conn
+	s.w.loop.Request(c, s.w.job.Method, c.Target().Path, []byte(s.w.job.Body))
 	return true
 }

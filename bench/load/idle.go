@@ -48,6 +48,8 @@ func (s *idle) pong(index int, now time.Duration) {
 
 func (s *idle) message(int, []byte, time.Duration) { s.w.tally.Unexpected++ }
 
+func (s *idle) became(int) {}
+
 func (s *idle) lost(index int) {
 	if s.w.peers[index].n > 0 {
 		s.pending--

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -101,7 +102,13 @@ func (j *Job) check() error {
 	case j.Warmup < 0:
 		return fmt.Errorf("--warmup %s: not less than nothing", j.Warmup)
 	case j.Deaf < 0 || j.Deaf > 100:
-		return fmt.Errorf("--deaf %d: percent", j.Deaf)
+		return fmt.Errorf("--deaf %d: from 0 to 100, in percent", j.Deaf)
+	case j.Deaf > 0 && j.Rate == 0 && j.Scenario != Fanout:
+		return errors.New("--deaf needs --rate: without it, messages follow answers")
+	case j.Scenario == Request && (j.Method == "" || strings.ContainsAny(j.Method, " \t\r\n")):
+		return fmt.Errorf("--method %q: a word such as GET", j.Method)
+	case j.Scenario == Push && j.IDMessage == "":
+		return errors.New("--id-message is empty: how does a client learn its connection's id?")
 	}
 	return nil
 }
@@ -112,6 +119,8 @@ func (j *Job) share(n int) int { return (n - j.Worker + j.Workers - 1) / j.Worke
 // MostInFlight is how many messages one connection may have under way.
 func (j *Job) MostInFlight() int {
 	switch {
+	case j.Scenario == Request || j.Scenario == Connect:
+		return 1 // no pipelining
 	case j.InFlight > 0:
 		return j.InFlight
 	case j.Rate > 0:

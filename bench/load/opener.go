@@ -68,8 +68,10 @@ func (o *opener) dial(index int) error {
 		return err
 	}
 	w.opening++
-	w.peers = append(w.peers, peer{})
-	w.peers[index].conn = conn
+	if index == len(w.peers) {
+		w.peers = append(w.peers, peer{})
+	}
+	w.peers[index].conn, w.peers[index].stage = conn, stageOpening
 	return nil
 }
 
@@ -78,8 +80,8 @@ func (o *opener) fail(err error, index int) {
 	if o.why == nil {
 		o.why, o.whyURL = err, o.w.url(index)
 	}
-	if index >= len(o.w.peers) {
-		o.w.peers = append(o.w.peers, peer{})
+	if index == len(o.w.peers) {
+		o.w.peers = append(o.w.peers, peer{stage: stageGone})
 	}
 	o.w.tally.Failed++
 	count(&o.w.tally.Failures, cause(err))

@@ -1,8 +1,8 @@
 package load
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,6 +51,9 @@ type Worker struct {
 	lostEarly int
 
 	scenario scenario
+	callers  *callers // that make HTTP calls, or nil
+	closer   func()   // of what the scenario opened besides, or nil
+	fatal    error    // why the run can't go on
 	phase    phase
 	window   window
 	tally    Tally
@@ -81,6 +84,8 @@ type scenario interface {
 	tick(now time.Duration) time.Duration
 	// message is a message to a ready connection; now is when it was read.
 	message(index int, payload []byte, now time.Duration)
+	// became says that a connection became ready.
+	became(index int)
 	// lost says that a ready connection ended.
 	lost(index int)
 	// drained reports that nothing is under way any more.
@@ -88,23 +93,6 @@ type scenario interface {
 	// finish counts what is left under way.
 	finish()
 }
-
-// peer is one WebSocket connection.
-type peer struct {
-	conn  *wire.Conn
-	stage stage
-	flights
-}
-
-type stage uint8
-
-const (
-	stageOpening stage = iota
-	stageHello         // the hello is sent, and Ready is waited for
-	stageID            // the id is asked for
-	stageReady
-	stageGone
-)
 
 // New checks the job and resolves its targets. Run must follow.
 func New(ctx context.Context, config Config) (*Worker, error) {
@@ -134,6 +122,9 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 	if w.job.Handshakes > 0 {
 		w.opener.atOnce = w.job.Handshakes
 	}
+	if w.job.Scenario == Connect {
+		w.peers = make([]peer, w.job.share(w.job.Connections))
+	}
 	if w.scenario, err = newScenario(ctx, w); err != nil {
 		loop.Stop()
 		return nil, err
@@ -141,12 +132,25 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 	return w, nil
 }
 
-func newScenario(_ context.Context, w *Worker) (scenario, error) {
+// newScenario makes the job's scenario with what it sends by.
+func newScenario(ctx context.Context, w *Worker) (scenario, error) {
 	switch w.job.Scenario {
 	case Idle:
 		return &idle{w: w}, nil
+	case Connect:
+		return &connect{w: w}, nil
 	case Echo:
-		return newExchange(w, &echoSender{w: w, template: newTemplate(w.job.Message, w.job.Size)}), nil
+		return newExchange(w, newEchoSender(w)), nil
+	case Request:
+		return newExchange(w, &requestSender{w: w}), nil
+	case Push:
+		s, err := newPushSender(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		return newExchange(w, s), nil
+	case Fanout:
+		return newFanout(ctx, w)
 	default:
 		return nil, fmt.Errorf("no scenario is named %q", w.job.Scenario)
 	}
@@ -166,7 +170,13 @@ func (w *Worker) Order(o Order) {
 // when it returns. tell, when set, is called a few times a second in this goroutine, and must not block. Run is called once.
 func (w *Worker) Run(ctx context.Context, tell func(News)) (*Tally, error) {
 	w.tell = tell
-	defer w.loop.Stop()
+	defer func() {
+		w.phase = phaseEnding // what Stop closes is not lost
+		w.loop.Stop()
+		if w.closer != nil {
+			w.closer()
+		}
+	}()
 	defer context.AfterFunc(ctx, w.loop.Wake)()
 	for w.phase < phaseEnding {
 		now := w.loop.Now()
@@ -176,7 +186,7 @@ func (w *Worker) Run(ctx context.Context, tell func(News)) (*Tally, error) {
 		}
 		w.takeOrders(now)
 		next, err := w.step(now)
-		if err != nil {
+		if err = errors.Join(err, w.fatal); err != nil {
 			return nil, err
 		}
 		w.report(now)
@@ -185,6 +195,9 @@ func (w *Worker) Run(ctx context.Context, tell func(News)) (*Tally, error) {
 		}
 	}
 	w.scenario.finish()
+	if w.fatal != nil {
+		return nil, w.fatal
+	}
 	return &w.tally, w.closeAll()
 }
 
@@ -245,9 +258,16 @@ func (w *Worker) stopped(now time.Duration) {
 func (w *Worker) closeAll() error {
 	w.phase = phaseEnding
 	for i := range w.peers {
-		if c := w.peers[i].conn; c != nil {
+		switch c := w.peers[i].conn; {
+		case c == nil:
+		case c.Deaf():
+			w.loop.Abort(c) // it would not see the answer
+		default:
 			w.loop.Close(c)
 		}
+	}
+	if w.callers != nil {
+		w.callers.close()
 	}
 	end := w.loop.Now() + closingTimeout
 	for now := w.loop.Now(); w.loop.Live() > 0 && now < end; now = w.loop.Now() {
@@ -267,81 +287,4 @@ func (w *Worker) report(now time.Duration) {
 	w.news.Settled = settled
 	w.news.Opened, w.news.Failed = int64(w.ready)-w.tally.Lost, w.tally.Failed
 	w.tell(w.news)
-}
-
-// Opened is wire.Handler's.
-func (w *Worker) Opened(c *wire.Conn) {
-	w.opening--
-	w.tally.Opened++
-	w.tally.Handshake.Record(w.loop.Now() - c.Began)
-	p := &w.peers[c.Index]
-	p.stage = stageHello
-	if w.job.Hello != "" {
-		w.loop.Send(c, []byte(newTemplate(w.job.Hello, 0).render(nil, 0, w.number(c.Index))))
-	}
-	if w.job.Ready == "" {
-		w.nextStage(c, p)
-	}
-}
-
-// nextStage goes on after the hello.
-func (w *Worker) nextStage(_ *wire.Conn, p *peer) {
-	p.stage = stageReady
-	w.ready++
-}
-
-// Message is wire.Handler's.
-func (w *Worker) Message(c *wire.Conn, payload []byte) {
-	p := &w.peers[c.Index]
-	switch p.stage {
-	case stageReady:
-		w.scenario.message(c.Index, payload, w.loop.Now())
-	case stageHello:
-		if bytes.Contains(payload, []byte(w.job.Ready)) {
-			w.nextStage(c, p)
-		}
-	}
-}
-
-// replies counts the replies in one message.
-func (w *Worker) replies(payload []byte) int {
-	if w.job.Expect == "" {
-		return 1
-	}
-	return bytes.Count(payload, []byte(w.job.Expect))
-}
-
-// Answered is wire.Handler's.
-func (w *Worker) Answered(*wire.Conn, int) {}
-
-// Pong is wire.Handler's.
-func (w *Worker) Pong(c *wire.Conn) {
-	if s, ok := w.scenario.(*idle); ok {
-		s.pong(c.Index, w.loop.Now())
-	}
-}
-
-// Closed is wire.Handler's.
-func (w *Worker) Closed(c *wire.Conn, err error) {
-	p := &w.peers[c.Index]
-	was := p.stage
-	p.stage, p.conn = stageGone, nil
-	if was == stageOpening {
-		w.opening--
-	}
-	if w.phase == phaseEnding || err == nil {
-		return
-	}
-	switch was {
-	case stageOpening:
-		w.opener.fail(err, c.Index)
-	case stageReady:
-		w.tally.Lost++
-		count(&w.tally.Losses, cause(err))
-		w.scenario.lost(c.Index)
-	default:
-		w.lostEarly++
-		w.tally.Lost++
-		count(&w.tally.Losses, cause(err))
-	}
 }

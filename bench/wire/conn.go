@@ -20,14 +20,13 @@ const (
 type Conn struct {
 	// Index is the caller's own.
 	Index int
-	// Deaf connections are not read: the server's writes pile up.
-	Deaf bool
 	// Began is when it was dialled, on the loop's clock.
 	Began time.Duration
 
 	target *Target
 	source netip.Addr
 	state  state
+	deaf   bool // not read any more
 	pieces bool // a fragmented message is under way
 	fd     int32
 	turn   int32    // tells this connection from an earlier one with the same descriptor
@@ -43,6 +42,9 @@ type Conn struct {
 
 // Open reports whether messages may be sent.
 func (c *Conn) Open() bool { return c.state == open }
+
+// Deaf reports whether the connection is not read, see Loop.Deafen.
+func (c *Conn) Deaf() bool { return c.deaf }
 
 // Target is where it goes.
 func (c *Conn) Target() *Target { return c.target }

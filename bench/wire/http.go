@@ -139,8 +139,11 @@ func (a *answer) beginChunk(line []byte) error {
 func (l *Loop) answered(c *Conn) {
 	status, last := c.http.status, c.http.last
 	*c.http = answer{}
-	l.handler.Answered(c, status)
 	if last && c.state == open {
+		c.state = closing // it takes no further request
+	}
+	l.handler.Answered(c, status)
+	if last {
 		l.end(c, ErrClosed, false)
 	}
 }

@@ -31,6 +31,8 @@ type transport interface {
 	drop(c *Conn, hard bool)
 	// wait calls the loop's connected, readable, writable and fail for what happened, and returns after at most d.
 	wait(d time.Duration) error
+	// deafen stops reading.
+	deafen(*Conn)
 	wake()
 	// all lists the connections that are not dropped.
 	all() []*Conn
@@ -148,6 +150,12 @@ func (l *Loop) Stop() {
 	defer l.stopMu.Unlock()
 	l.stopped = true
 	l.transport.close()
+}
+
+// Deafen stops reading a connection: what the server sends piles up with it. Its end is still noticed.
+func (l *Loop) Deafen(c *Conn) {
+	c.deaf = true
+	l.transport.deafen(c)
 }
 
 // Close ends a connection. A WebSocket gets a close frame and a second to answer it.

@@ -172,10 +172,14 @@ func (e *epoll) happened(c *Conn, events uint32) {
 	} else if events&unix.EPOLLOUT != 0 {
 		e.loop.writable(c)
 	}
-	if c.Deaf && events&(unix.EPOLLERR|unix.EPOLLHUP) == 0 || events&^unix.EPOLLOUT == 0 {
-		return
+	end := events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	switch {
+	case c.state == closed || events&^unix.EPOLLOUT == 0:
+	case c.deaf && end:
+		e.loop.fail(c, nil)
+	case !c.deaf:
+		e.read(c, end)
 	}
-	e.read(c, events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 }
 
 // read reads until there is no more: a short read says so, unless the end has come.
@@ -185,7 +189,7 @@ func (e *epoll) read(c *Conn, end bool) {
 		switch {
 		case n > 0:
 			e.loop.readable(c, e.buffer[:n])
-			if n < len(e.buffer) && !end {
+			if n < len(e.buffer) && !end || c.deaf {
 				return
 			}
 		case err == nil:
@@ -197,6 +201,8 @@ func (e *epoll) read(c *Conn, end bool) {
 		}
 	}
 }
+
+func (e *epoll) deafen(*Conn) {} // read leaves it alone
 
 func (e *epoll) wake() {
 	var one [8]byte

@@ -90,6 +90,9 @@ func (t *netTransport) read(c *Conn, nc net.Conn) {
 		if n > 0 && !t.tell(netEvent{conn: c, data: buffer[:n]}) {
 			return
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return // deaf
+		}
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				err = nil
@@ -150,7 +153,7 @@ func (t *netTransport) handle(e netEvent) {
 	case e.nc != nil:
 		c.nc = e.nc
 		t.loop.connected(c)
-		if c.state != closed && !c.Deaf {
+		if c.state != closed {
 			t.goroutines.Go(func() { t.read(c, e.nc) })
 		}
 	case e.data != nil:
@@ -159,6 +162,9 @@ func (t *netTransport) handle(e netEvent) {
 		t.loop.fail(c, e.err)
 	}
 }
+
+// deafen ends the goroutine that reads. Nobody sees the connection's end then, but a write that fails.
+func (t *netTransport) deafen(c *Conn) { _ = c.nc.SetReadDeadline(time.Unix(1, 0)) }
 
 func (t *netTransport) all() []*Conn { return slices.Collect(maps.Keys(t.conns)) }
 

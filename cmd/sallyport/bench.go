@@ -18,10 +18,14 @@ import (
 )
 
 type benchCommand struct {
-	Idle   benchIdle   `cmd:"" help:"Hold connections, and say what one costs the server."`
-	Echo   benchEcho   `cmd:"" help:"Send messages that are answered, and time the answers."`
-	Serve  benchServe  `cmd:"" help:"Run the least that a server can do, to compare with."`
-	Worker benchWorker `cmd:"" hidden:"" help:"Be one of the processes of a run."`
+	Connect benchConnect `cmd:"" help:"Open connections: how many a second does the server take?"`
+	Idle    benchIdle    `cmd:"" help:"Hold connections: what does one cost the server?"`
+	Echo    benchEcho    `cmd:"" help:"Send messages that are answered, and time the answers."`
+	Push    benchPush    `cmd:"" help:"Push messages to clients by HTTP or NATS, and time their arrival."`
+	Fanout  benchFanout  `cmd:"" help:"Send one message to all clients, and time the last arrival."`
+	HTTP    benchHTTP    `cmd:"" name:"http" help:"Send HTTP requests to any server."`
+	Serve   benchServe   `cmd:"" help:"Run the least that a server can do, to compare with."`
+	Worker  benchWorker  `cmd:"" hidden:"" help:"Be one of the processes of a run."`
 }
 
 // Help shows examples.
@@ -39,6 +43,7 @@ type benchFlags struct {
 	URLs        []string      `arg:"" name:"url" help:"Where to connect; several URLs take connections in turn."`
 	Connections int           `default:"100" placeholder:"N" help:"Connections of all processes together (${default})."`
 	ConnectRate float64       `placeholder:"N" help:"Connect at most so many a second; 0 is as fast as the server accepts."`
+	Handshakes  int           `default:"128" placeholder:"N" help:"Handshakes under way at once in each event loop (${default})."`
 	Duration    time.Duration `default:"10s" help:"How long to measure (${default})."`
 	Warmup      time.Duration `default:"1s" help:"How long to run before it is measured (${default})."`
 	Processes   int           `default:"1" placeholder:"N" help:"Processes that share the work; a process has one descriptor for each connection (${default})."`
@@ -51,7 +56,7 @@ type benchFlags struct {
 	JSON        bool          `name:"json" help:"Print the report as JSON."`
 }
 
-// job starts a load.Job with what all scenarios have in common.
+// config starts a configuration with what all scenarios have in common.
 func (f *benchFlags) config(scenario load.Scenario, std streams) (bench.Config, error) {
 	sources, err := addresses(f.Source)
 	if err != nil {
@@ -63,7 +68,7 @@ func (f *benchFlags) config(scenario load.Scenario, std streams) (bench.Config, 
 	}
 	return bench.Config{
 		Job: load.Job{
-			Scenario: scenario, URLs: f.URLs, Header: f.Header, Insecure: f.Insecure, Connections: f.Connections, ConnectRate: f.ConnectRate,
+			Scenario: scenario, URLs: f.URLs, Header: f.Header, Insecure: f.Insecure, Connections: f.Connections, ConnectRate: f.ConnectRate, Handshakes: f.Handshakes,
 			Sources: sources, Warmup: f.Warmup, Duration: f.Duration,
 		},
 		Processes: f.Processes, Loops: f.Loops, PIDs: f.PID, Start: f.Start, ServerOutput: std.err,
@@ -86,80 +91,6 @@ func (f *benchFlags) run(ctx context.Context, std streams, config bench.Config) 
 		return out.Encode(report)
 	}
 	return report.WriteTable(std.out)
-}
-
-type greetingFlags struct {
-	Hello string `placeholder:"TEXT" help:"Send this first on each connection; %c is the connection's number."`
-	Ready string `placeholder:"TEXT" help:"A connection counts from the message that contains this."`
-}
-
-type benchIdle struct {
-	benchFlags
-	greetingFlags
-	From   int           `placeholder:"N" help:"Measure memory at so many connections first, and report what each further one costs."`
-	Settle time.Duration `default:"10s" help:"How long the server gets before its memory is read (${default})."`
-}
-
-// Help shows an example.
-func (benchIdle) Help() string {
-	return `Example:
-
-    sallyport bench idle ws://127.0.0.1:8080/bench/dev --from 1000 --connections 19000 --duration 70s \
-      --start "sallyport dev bench/testdata/bench.yaml"
-
-At the end every connection is pinged, and the report says how many answered.`
-}
-
-// Run measures.
-func (c benchIdle) Run(ctx context.Context, std streams) error {
-	config, err := c.config(load.Idle, std)
-	if err != nil {
-		return err
-	}
-	config.Job.Hello, config.Job.Ready = c.Hello, c.Ready
-	config.From, config.Settle = c.From, c.Settle
-	return c.run(ctx, std, config)
-}
-
-// messageFlags are those of scenarios with messages.
-type messageFlags struct {
-	Rate     float64 `placeholder:"N" help:"Messages a second, of all connections together, by a schedule that the server's answers don't change; 0 sends the next when the last is answered."`
-	InFlight int     `placeholder:"N" help:"Messages under way on one connection; 0 is 16 with --rate and 1 without."`
-	Size     int     `default:"128" placeholder:"BYTES" help:"Fill messages up to this size with spaces (${default})."`
-	Expect   string  `placeholder:"TEXT" help:"What an answer contains: each occurrence counts as one, and messages without it as none."`
-}
-
-func (f *messageFlags) fill(job *load.Job) {
-	job.Rate, job.InFlight, job.Size, job.Expect = f.Rate, f.InFlight, f.Size, f.Expect
-}
-
-type benchEcho struct {
-	benchFlags
-	greetingFlags
-	messageFlags
-	Message string `default:"{\"action\":\"echo\",\"n\":%d}" placeholder:"TEXT" help:"The message; %d is its number, %c its connection's (${default})."`
-}
-
-// Help shows an example.
-func (benchEcho) Help() string {
-	return `Examples:
-
-    sallyport bench echo ws://127.0.0.1:8080/bench/dev --connections 1000 --rate 20000 --pid 4711
-    sallyport bench echo ws://127.0.0.1:8080/bench/dev --connections 1000        # as fast as it answers
-
-With --rate the latency of a message counts from when it was due, even if it could not be sent then because the
-server had stalled; "from send" is the time without that wait.`
-}
-
-// Run measures.
-func (c benchEcho) Run(ctx context.Context, std streams) error {
-	config, err := c.config(load.Echo, std)
-	if err != nil {
-		return err
-	}
-	config.Job.Hello, config.Job.Ready, config.Job.Message = c.Hello, c.Ready, c.Message
-	c.fill(&config.Job)
-	return c.run(ctx, std, config)
 }
 
 type benchWorker struct{}

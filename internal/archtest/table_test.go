@@ -63,8 +63,8 @@ type module struct {
 }
 
 var modules = []module{
-	// NATS: one package speaks it, one stores in it; the examples are its users.
-	{path: "github.com/nats-io/nats.go", may: []string{"bus", "connstore/journal", "examples"}},
+	// NATS: one package speaks it, one stores in it; the examples and the load generator are its users.
+	{path: "github.com/nats-io/nats.go", may: []string{"bus", "connstore/journal", "examples", "bench"}},
 	{path: "github.com/nats-io/nats-server/v2", may: []string{"bus"}},
 
 	{path: "github.com/gobwas/ws", may: []string{"edge", "bench"}},

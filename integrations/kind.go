@@ -76,3 +76,14 @@ func Ended(err error) *gateway.Error {
 	}
 	return gateway.Errorf(gateway.CodeUnavailable, "the call was given up").Because(err)
 }
+
+// Misconfigured returns an error of a mapping with the code for the kind of event: CodeIntegration, but at $connect
+// CodeInternal, whose status is 500 and not a broken backend's 502 (contract/websocket-api.md §7.6, §7.8:
+// API_CONFIGURATION_ERROR). Other errors, and nil, stay as they are.
+func Misconfigured(kind gateway.EventKind, err error) error {
+	var known *gateway.Error
+	if kind != gateway.EventConnect || !errors.As(err, &known) || known.Code != gateway.CodeIntegration {
+		return err
+	}
+	return gateway.Errorf(gateway.CodeInternal, "%s", known.Message).Because(known.Cause)
+}

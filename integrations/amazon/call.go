@@ -94,7 +94,7 @@ func (c *call) request(ctx context.Context, ev *gateway.Event, made transform.Re
 	}
 	for name := range r.Header {
 		if signed(name) { // set by a template; mappings are refused before
-			return nil, gateway.Errorf(gateway.CodeIntegration, "the request template set a header of the signature")
+			return nil, integrations.Misconfigured(ev.Kind, gateway.Errorf(gateway.CodeIntegration, "the request template set a header of the signature"))
 		}
 	}
 	switch media, _, _ := mime.ParseMediaType(r.Header.Get(headerContentType)); {

@@ -111,8 +111,12 @@ func TestSources(t *testing.T) {
 				}
 				_, err := ready(t, kind, in("/x/{p}/y", "integration.request.path.p")).Invoke(t.Context(), test.ev)
 				if test.missing {
-					if gateway.ErrorCode(err) != gateway.CodeIntegration {
-						t.Errorf("path: error %v", err)
+					want := gateway.CodeIntegration
+					if test.ev.Kind == gateway.EventConnect {
+						want = gateway.CodeInternal // 500
+					}
+					if gateway.ErrorCode(err) != want {
+						t.Errorf("path: error %v, want %s", err, want)
 					}
 					return
 				}

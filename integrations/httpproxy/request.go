@@ -28,7 +28,7 @@ func (p *proxy) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, 
 	defer cancel()
 	request, err := p.request(ctx, ev)
 	if err != nil {
-		return nil, err
+		return nil, integrations.Misconfigured(ev.Kind, err)
 	}
 	var body []byte
 	if ev.Kind == gateway.EventMessage || ev.Kind == gateway.EventRequest {

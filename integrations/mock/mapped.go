@@ -23,7 +23,7 @@ type mapped struct {
 }
 
 // Invoke renders the request template, whose status code chooses the response, and that one's template. A template that
-// fails is CodeIntegration: the client sees what it sees of a broken backend (contract/mapping-templates.md §3.17).
+// fails is a mapping's error (integrations.Misconfigured; contract/mapping-templates.md §3.17).
 func (m *mapped) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, integrations.Ended(err)
@@ -34,7 +34,7 @@ func (m *mapped) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply,
 	}
 	code, err := readStatus(request.Body)
 	if err != nil {
-		return nil, gateway.Errorf(gateway.CodeIntegration, "the request template is no answer").Because(err)
+		return nil, integrations.Misconfigured(ev.Kind, gateway.Errorf(gateway.CodeIntegration, "the request template is no answer").Because(err))
 	}
 	return m.transform.Response(ev, answerTo(code), request.Overrides, m.maxReply)
 }

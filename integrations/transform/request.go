@@ -10,6 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/integrations"
 	"github.com/sallyport/sallyport/router/mapping"
 	"github.com/sallyport/sallyport/router/vtl"
 )
@@ -25,8 +26,14 @@ type Request struct {
 }
 
 // Request makes the backend's request from ev. Errors are *gateway.Error: CodeUnsupportedMedia when no template takes
-// the event and it may not pass without, CodeIntegration for a template that fails and text that is no base64.
+// the event and it may not pass without, integrations.Misconfigured for a template that fails and text that is no
+// base64.
 func (t *Transform) Request(ev *gateway.Event) (Request, error) {
+	made, err := t.render(ev)
+	return made, integrations.Misconfigured(ev.Kind, err)
+}
+
+func (t *Transform) render(ev *gateway.Event) (Request, error) {
 	body, err := convert(ev.Body, t.handling)
 	if err != nil {
 		return Request{}, err

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/integrations"
 	"github.com/sallyport/sallyport/router/mapping"
 	"github.com/sallyport/sallyport/router/vtl"
 )
@@ -28,8 +29,14 @@ var (
 )
 
 // Response makes the result from a backend's answer, by the response that its Value chooses: of at most limit bytes, with
-// headers unless it becomes a frame. Errors are CodeIntegration: no response takes the answer, or its template fails.
+// headers unless it becomes a frame. Errors are integrations.Misconfigured: no response takes the answer, or its template
+// fails.
 func (t *Transform) Response(ev *gateway.Event, a Answer, overrides *vtl.Overrides, limit int) (*gateway.Reply, error) {
+	reply, err := t.result(ev, a, overrides, limit)
+	return reply, integrations.Misconfigured(ev.Kind, err)
+}
+
+func (t *Transform) result(ev *gateway.Event, a Answer, overrides *vtl.Overrides, limit int) (*gateway.Reply, error) {
 	chosen, err := t.chosen(a)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/integrations"
 	"github.com/sallyport/sallyport/integrations/backend"
 	"github.com/sallyport/sallyport/router/mapping"
 	"github.com/sallyport/sallyport/router/vtl"
@@ -30,9 +31,14 @@ var errHeader = errors.New("a template's header has a name that no request may h
 
 // Fill makes the request for ev and what Request made of it, without the body: defaults first (contract/rest-api.md
 // §8.2), then mapped parameters, then what the template overrides (contract/mapping-templates.md §7.2). Each call returns
-// a request of its own. Errors are *gateway.Error: CodeBadRequest for a value that the URL can't hold, CodeIntegration for
-// a header that can't be set.
+// a request of its own. Errors are *gateway.Error: CodeBadRequest for a value that the URL can't hold,
+// integrations.Misconfigured for a header that can't be set and a placeholder without a value.
 func (t *Target) Fill(ev *gateway.Event, made Request) (*http.Request, error) {
+	r, err := t.fill(ev, made)
+	return r, integrations.Misconfigured(ev.Kind, err)
+}
+
+func (t *Target) fill(ev *gateway.Event, made Request) (*http.Request, error) {
 	mapped := t.Parameters.Apply(ev)
 	u, err := t.url(mapped, made.Overrides)
 	if err != nil {

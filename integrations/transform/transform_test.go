@@ -199,6 +199,30 @@ func TestResponse(t *testing.T) {
 	}
 }
 
+// TestMisconfigured: what is wrong with a mapping is a 500 at $connect, and a frame for messages.
+func TestMisconfigured(t *testing.T) {
+	fails := map[string]string{"$default": "#set($l = [])$l[3]"}
+	parsed := mustParse(t, gateway.Integration{RequestTemplates: fails, Responses: map[string]*gateway.IntegrationResponse{"200": {ResponseTemplates: fails}}})
+	strict := mustParse(t, gateway.Integration{PassthroughBehavior: gateway.PassthroughNever})
+	for kind, want := range map[gateway.EventKind]gateway.Code{
+		gateway.EventConnect: gateway.CodeInternal, gateway.EventMessage: gateway.CodeIntegration, gateway.EventRequest: gateway.CodeIntegration,
+	} {
+		ev := message("x")
+		ev.Kind = kind
+		if _, err := parsed.Request(ev); gateway.ErrorCode(err) != want {
+			t.Errorf("%v: request template: %v, want %s", kind, err, want)
+		}
+		for _, value := range []string{"200", "404"} {
+			if _, err := parsed.Response(ev, Answer{Value: value, Status: 200}, nil, limit); gateway.ErrorCode(err) != want {
+				t.Errorf("%v: response to %s: %v, want %s", kind, value, err, want)
+			}
+		}
+		if _, err := strict.Request(ev); gateway.ErrorCode(err) != gateway.CodeUnsupportedMedia {
+			t.Errorf("%v: nothing passes: %v", kind, err)
+		}
+	}
+}
+
 // TestBinary: bytes that could be no text frame ask for a binary one.
 func TestBinary(t *testing.T) {
 	reply, err := mustParse(t, gateway.Integration{}).Response(message(""), Answer{Value: "200", Status: 200, Body: []byte("\xff")}, nil, limit)

@@ -175,7 +175,8 @@ func TestContract102IAM(t *testing.T) {
 	l := startLambdas(t, map[string]lambdaFunction{"connect": ok})
 	files := map[string]string{}
 	for _, name := range []string{"chat", "other"} {
-		files[name+".yaml"] = socketAPI(name, "", "$connect: {authorizer: IAM, integration: "+l.on("connect")+"}", whoRoute) + "stages: {dev: {}}\n"
+		files[name+".yaml"] = socketAPI(name, "", "$connect: {authorizer: IAM, integration: "+l.on("connect")+"}", whoRoute,
+			mockRoute("me", "$context.identity.accountId $context.identity.caller $context.identity.user $context.identity.userArn")) + "stages: {dev: {}}\n"
 	}
 	g := startGateway(t, files, asSigned)
 	invoker := newKey(t, g, "chat", "execute-api:Invoke")
@@ -245,6 +246,10 @@ func TestContract102IAM(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, identity); diff != "" {
 			t.Errorf("identity (-want +got):\n%s", diff)
+		}
+		conn.frame(1, true, []byte(`{"action":"me"}`)) // §8.2: templates see it too
+		if got := conn.next(); got != strings.Join([]string{"000000000000", invoker.AccessKeyID, invoker.AccessKeyID, "arn:aws:iam::000000000000:user/" + invoker.AccessKeyID}, " ") {
+			t.Errorf("a template makes of identity %q", got)
 		}
 	})
 }

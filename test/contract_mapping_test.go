@@ -3,6 +3,9 @@ package test
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -239,5 +242,31 @@ func TestContract83Models(t *testing.T) {
 				t.Errorf("the backend was called: %t", called)
 			}
 		})
+	}
+}
+
+// §8.3: what is wrong with a message is told in the access log alone.
+func TestContract83DetailIsInTheLog(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "access.log")
+	g := startGateway(t, map[string]string{"chat.yaml": socketAPI("chat", "models: {Word: {schema: {type: object, required: [word]}}}\n",
+		strings.Replace(mockRoute("say", "x"), "{routeResponse", "{requestModels: {$default: Word}, routeResponse", 1)) +
+		`stages: {dev: {accessLog: {destination: "` + file + `", format: '$context.requestId $context.eventType $context.error.message: $context.error.validationErrorString'}}}` + "\n"}, nil)
+	conn := mustDial(t, g, "/chat/dev")
+	conn.send(`{"action":"say"}`)
+	if got := steady(conn.recv()); got != `{"message": "Bad request body", "connectionId":"<id>", "requestId":"<id>", "messageId":"<id>"}` {
+		t.Errorf("the client got %s", got)
+	}
+	_ = conn.CloseNow()
+	if err := g.stop(); err != nil { // writes what is queued
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`MESSAGE .*`).FindString(string(log))
+	if !strings.HasPrefix(line, "MESSAGE Bad request body: ") || !strings.Contains(line, "word") {
+		t.Errorf("the log holds:\n%s", log)
 	}
 }

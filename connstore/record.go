@@ -25,11 +25,11 @@ func CheckRecord(edge gateway.EdgeID, c *gateway.Connection) error {
 
 // extraSize bounds what caller and handshake take as JSON.
 func extraSize(c *gateway.Connection) int {
-	if c.Caller == (gateway.Caller{}) && c.Handshake == nil {
+	if c.Caller == nil && c.Handshake == nil {
 		return 0
 	}
 	text, err := json.Marshal(struct {
-		Caller    gateway.Caller
+		Caller    *gateway.Caller
 		Handshake *gateway.Handshake
 	}{c.Caller, c.Handshake})
 	if err != nil {

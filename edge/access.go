@@ -21,10 +21,18 @@ import (
 // headerAPIKey is where clients send their API key (contract/websocket-api.md §10.3).
 const headerAPIKey = "x-api-key"
 
-// grant is what the client of a handshake was given: it holds as long as the connection.
+// grant is what the client of a handshake was given: it holds as long as the connection, or until a new token.
 type grant struct {
 	scopes    []string
 	expiresAt time.Time // zero: never
+}
+
+// newGrant returns nil where there is nothing to remember, as for most connections.
+func newGrant(a *gateway.Authorization) *grant {
+	if len(a.Scopes) == 0 && a.ExpiresAt.IsZero() {
+		return nil
+	}
+	return &grant{a.Scopes, a.ExpiresAt}
 }
 
 // authorize decides whether the client of a handshake may come in, and completes what is known of it.
@@ -39,8 +47,11 @@ func (s *Server) authorize(h *handshake) error {
 			return err
 		}
 	}
-	h.conn.Authorizer, h.conn.Caller = allowed.Context, allowed.Caller
-	h.grant = grant{allowed.Scopes, allowed.ExpiresAt}
+	h.conn.Authorizer = allowed.Context
+	if allowed.Caller != (gateway.Caller{}) {
+		h.conn.Caller = &allowed.Caller
+	}
+	h.grant = newGrant(allowed)
 	h.step = stepScopes
 	if needed := rules.Scopes(); len(needed) > 0 {
 		if err := checkScopes(needed, allowed.Scopes); !h.decided(err) {
@@ -67,7 +78,7 @@ func (s *Server) authorizationEvent(h *handshake) *gateway.Event {
 	return &gateway.Event{
 		Kind: gateway.EventConnect, API: h.conn.API, Stage: h.conn.Stage, Route: gateway.RouteConnect, Expect: gateway.ExpectReply,
 		Connection: h.conn.ID, Request: h.request, Header: connectHeader(h.head.header, h.arrived),
-		Context: s.lifeContext(p, &h.conn, event.MessageInfo{
+		Context: s.lifeContext(p, h.conn, event.MessageInfo{
 			Kind: gateway.EventConnect, Request: h.request, Time: h.arrived, Query: &event.QueryInfo{Raw: h.query},
 		}, gateway.RouteConnect),
 	}
@@ -158,6 +169,9 @@ func (s *Server) checkKey(h *handshake, allowed *gateway.Authorization) error {
 		s.metrics.throttled(bucket.API, bucket.Stage, gateway.RouteConnect, scopeAPIKey)
 		return errThrottled().Because(fmt.Errorf("API key %q", key.Name))
 	}
+	if h.conn.Caller == nil {
+		h.conn.Caller = new(gateway.Caller)
+	}
 	h.conn.Caller.APIKey, h.conn.Caller.APIKeyID = key.Value, key.Name
 	return nil
 }
@@ -178,40 +192,50 @@ func (s *Server) keep(h *handshake, header gateway.Header) {
 }
 
 // admitMessage decides whether a message may go to its route. It costs nothing where the API says nothing of it.
-func (s *Server) admitMessage(k *socket, p *router.Program, route *router.Route, body []byte, now time.Time) error {
-	if p.Throttle() != nil || route.Throttle() != nil {
-		if err := s.throttle(p, route.Key(), route.Throttle(), now); err != nil {
+func (s *Server) admitMessage(m arrival, route *router.Route) error {
+	if m.program.Throttle() != nil || route.Throttle() != nil {
+		if err := s.throttle(m.program, route.Key(), route.Throttle(), m.start); err != nil {
 			return err
 		}
 	}
 	if needed := route.Scopes(); len(needed) > 0 {
-		if err := checkScopes(needed, k.granted().scopes); err != nil {
+		if err := checkScopes(needed, m.socket.scopes()); err != nil {
 			return err
 		}
 	}
 	if !route.HasModels() {
 		return nil
 	}
-	return s.validate(k, route, body)
+	return s.validate(m, route)
 }
 
-// validate holds a message to its route's models when its turn comes. A client whose message waits is not read meanwhile.
-func (s *Server) validate(k *socket, route *router.Route, body []byte) error {
-	s.validations <- struct{}{} // those under way end by themselves
-	defer func() { <-s.validations }()
-	err := route.Validate(body)
+// validate holds a message to its route's models: a large one when its turn comes.
+func (s *Server) validate(m arrival, route *router.Route) error {
+	if m.beside {
+		s.validations <- struct{}{} // those under way end by themselves
+		defer func() { <-s.validations }()
+	}
+	err := route.Validate(m.in.payload)
 	if gateway.ErrorCode(err) == gateway.CodeInternal {
-		s.log.Error("a model failed", "api", k.conn.API, "stage", k.conn.Stage, "route", route.Key(), "error", err)
+		s.log.Error("a model failed", "api", m.socket.conn.API, "stage", m.socket.conn.Stage, "route", route.Key(), "error", err)
 	}
 	return err
 }
 
-// granted returns what the client may do now.
-func (k *socket) granted() grant {
+// scopes are those that the client has now.
+func (k *socket) scopes() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.grant
+	if k.grant == nil {
+		return nil
+	}
+	return k.grant.scopes
 }
 
 // expireLocked is when the connection's token ends; zero for never.
-func (k *socket) expireLocked() time.Time { return k.grant.expiresAt }
+func (k *socket) expireLocked() time.Time {
+	if k.grant == nil {
+		return time.Time{}
+	}
+	return k.grant.expiresAt
+}

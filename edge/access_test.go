@@ -25,7 +25,10 @@ func TestValidationsAreBounded(t *testing.T) {
 		}
 		validate := func(route gateway.RouteKey) <-chan error {
 			ended := make(chan error, 1)
-			go func() { ended <- s.admitMessage(k, p, p.Route(route), []byte(`{"action":"say","n":1}`), s.now()) }()
+			m := arrival{
+				socket: k, program: p, in: inbound{payload: []byte(`{"action":"say","n":1}`)}, start: s.now(), beside: true,
+			}
+			go func() { ended <- s.admitMessage(m, p.Route(route)) }()
 			synctest.Wait()
 			return ended
 		}

@@ -38,7 +38,7 @@ func (s *Server) logConnect(h *handshake, status int, err error) {
 	} else if e.Err, e.Validation = err, validationText(err); e.IntegrationStatus == status {
 		e.Err = nil // the backend's own word
 	}
-	e.Context = s.lifeContext(h.program, &h.conn, event.MessageInfo{
+	e.Context = s.lifeContext(h.program, h.conn, event.MessageInfo{
 		Kind: gateway.EventConnect, Request: h.request, Time: h.arrived, Query: &event.QueryInfo{Raw: h.eventQuery()},
 	}, gateway.RouteConnect)
 	s.accessLine(h.program, &e)
@@ -74,7 +74,7 @@ func (s *Server) logRefused(k *socket, p *router.Program, r gateway.RequestID, s
 	if !logs(p) {
 		return
 	}
-	b := append([]byte(nil), k.context...)
+	b := k.prefix.appendTo(nil)
 	if found := p.Route(route); found != nil {
 		b = append(b, found.Context()...)
 	}

@@ -7,22 +7,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// epollLink is a connection of an epollEngine: 80 bytes and a descriptor.
+// epollLink is a connection of an epollEngine: 48 bytes and a descriptor.
 //
 // Who touches what: the loop alone reads from the descriptor, and closes it, after peer.gone has returned. Writers hold
 // the socket's lock, which gone takes; so nobody writes to a descriptor that may be another connection's already.
 type epollLink struct {
 	loop *epollLoop
 	peer peer
-	fd   int
+	// rest is what receive left when it said stop, or the bytes before start; nil while the connection is read. The loop's.
+	rest *[]byte
+	fd   int32
 
 	closed atomic.Bool
 	wanted atomic.Uint32 // of the loop: wantStart and the like
 
 	// The loop's.
-	rest     []byte // what receive left when it said stop, or the bytes before start
-	paused   bool   // receive said stop
-	flushing bool   // pending has something that the socket did not take
+	flushing bool // pending has something that the socket did not take
 	ended    bool
 	ahead    bool // in the loop's list of those that have more to read
 	hungUp   bool // the client sends no more; there may be bytes left
@@ -37,15 +37,17 @@ const (
 )
 
 func (k *epollLink) start(early []byte) {
-	k.rest = early
+	k.rest = &early
 	k.ask(wantStart)
 }
+
+func (k *epollLink) descriptor() uintptr { return uintptr(k.fd) } //nolint:gosec // never negative
 
 func (k *epollLink) write(b []byte) (int, error) {
 	if k.closed.Load() {
 		return 0, net.ErrClosed
 	}
-	return writeDescriptor(uintptr(k.fd), b)
+	return writeDescriptor(k.descriptor(), b)
 }
 
 func (k *epollLink) flush()  { k.ask(wantFlush) }
@@ -59,7 +61,7 @@ func (k *epollLink) ask(what uint32) {
 }
 
 func (k *epollLink) shutdown() {
-	_ = unix.Shutdown(k.fd, unix.SHUT_WR) // the client is told all it will be told; an error shows when reading
+	_ = unix.Shutdown(int(k.fd), unix.SHUT_WR) // the client is told all it will be told; an error shows when reading
 }
 
 // close leaves it to the loop to close the descriptor, from which it may be reading.
@@ -75,8 +77,8 @@ func (k *epollLink) deliver(b []byte) bool {
 		n, more := k.peer.receive(b)
 		b = b[n:]
 		if !more {
-			k.paused = true
-			k.rest = append([]byte(nil), b...) // the loop's buffer serves others meanwhile
+			left := append([]byte(nil), b...) // the loop's buffer serves others meanwhile
+			k.rest = &left
 			return false
 		}
 		if len(b) == 0 {

@@ -69,7 +69,7 @@ func (e *epollEngine) open(nc net.Conn, p peer) link {
 		return e.others.open(nc, p)
 	}
 	e.links.Add(1)
-	return &epollLink{loop: e.loops[fd%len(e.loops)], fd: fd, peer: p}
+	return &epollLink{loop: e.loops[fd%len(e.loops)], fd: int32(fd), peer: p} //nolint:gosec // below maxDescriptors
 }
 
 // takeDescriptor takes the connection out of the runtime's poller: a second descriptor is ours, the first is closed.

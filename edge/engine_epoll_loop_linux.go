@@ -73,7 +73,7 @@ func newEpollLoop(e *epollEngine) (*epollLoop, error) {
 		_ = l.file.Close()
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	if err := l.register(l.wakes, unix.EPOLLIN|unix.EPOLLET); err != nil {
+	if err := l.register(int32(l.wakes), unix.EPOLLIN|unix.EPOLLET); err != nil {
 		l.discard()
 		return nil, err
 	}
@@ -86,8 +86,8 @@ func (l *epollLoop) discard() {
 	_ = unix.Close(l.wakes)
 }
 
-func (l *epollLoop) register(fd int, events uint32) error {
-	if err := unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}); err != nil { //nolint:gosec // descriptors are small
+func (l *epollLoop) register(fd int32, events uint32) error {
+	if err := unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: events, Fd: fd}); err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
 	return nil
@@ -166,7 +166,7 @@ func (l *epollLoop) happened(ev *unix.EpollEvent) {
 		_, _ = unix.Read(l.wakes, count[:]) // takePosts follows
 		return
 	}
-	k := l.link(int(ev.Fd))
+	k := l.link(ev.Fd)
 	if k == nil {
 		return
 	}
@@ -188,10 +188,10 @@ func (l *epollLoop) read(k *epollLink) {
 		case k.closed.Load():
 			l.end(k, net.ErrClosed)
 			return
-		case k.paused:
+		case k.rest != nil:
 			return
 		}
-		n, again, err := readDescriptor(uintptr(k.fd), l.buf[:])
+		n, again, err := readDescriptor(k.descriptor(), l.buf[:])
 		switch {
 		case again:
 			return
@@ -254,7 +254,7 @@ func (l *epollLoop) serve(k *epollLink, want uint32) {
 	case k.ended:
 	case want&wantEnd != 0:
 		l.end(k, net.ErrClosed)
-	case want&wantResume != 0 && k.paused:
+	case want&wantResume != 0 && k.rest != nil:
 		l.resume(k)
 	}
 }
@@ -271,8 +271,8 @@ func (l *epollLoop) begin(k *epollLink) {
 
 // resume delivers what was left, and what came meanwhile.
 func (l *epollLoop) resume(k *epollLink) {
-	rest := k.rest
-	k.rest, k.paused = nil, false
+	rest := *k.rest
+	k.rest = nil
 	if len(rest) > 0 {
 		k.deliver(rest)
 	}
@@ -287,7 +287,7 @@ func (l *epollLoop) flush(k *epollLink) {
 		if len(b) == 0 {
 			break
 		}
-		n, err := writeDescriptor(uintptr(k.fd), b)
+		n, err := writeDescriptor(k.descriptor(), b)
 		if n == 0 && err == nil {
 			return
 		}
@@ -303,19 +303,19 @@ func (l *epollLoop) end(k *epollLink, err error) {
 	k.ended = true
 	k.peer.gone(err)
 	l.setLink(k.fd, nil)
-	_ = unix.Close(k.fd) // also takes it out of the epoll set
+	_ = unix.Close(int(k.fd)) // also takes it out of the epoll set
 	k.rest = nil
 	l.engine.links.Done()
 }
 
-func (l *epollLoop) link(fd int) *epollLink {
+func (l *epollLoop) link(fd int32) *epollLink {
 	if c := l.chunks[fd/chunkLinks]; c != nil {
 		return c[fd%chunkLinks]
 	}
 	return nil
 }
 
-func (l *epollLoop) setLink(fd int, k *epollLink) {
+func (l *epollLoop) setLink(fd int32, k *epollLink) {
 	c := &l.chunks[fd/chunkLinks]
 	if *c == nil {
 		*c = new(linkChunk)

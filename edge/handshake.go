@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha1" //nolint:gosec // RFC 6455 §4.2.2 wants it
 	"encoding/base64"
@@ -33,23 +32,24 @@ type handshake struct {
 	query   string // without '?'
 	host    string // as the client wrote it
 	program *router.Program
-	conn    gateway.Connection
-	request gateway.RequestID // of $connect
-	accept  string            // subprotocol that the backend chose
-	step    step              // where it stands
-	span    trace.Span        // nil when nothing is traced
+	conn    *gateway.Connection // kept as long as the connection; unchanged once it is recorded
+	own     string              // of its prefix
+	request gateway.RequestID   // of $connect
+	accept  string              // subprotocol that the backend chose
+	step    step                // where it stands
+	span    trace.Span          // nil when nothing is traced
 
 	// What the $connect integration took and said; zero where it was not asked.
 	backendTook   time.Duration
 	backendStatus int
 
 	admission accesslog.Admission
-	grant     grant
+	grant     *grant      // nil: no scopes, no end
 	held      *heldPushes // nil unless callbacks wait for the connection
 }
 
 func newHandshake(nc net.Conn, early []byte, head requestHead) *handshake {
-	return &handshake{nc: nc, early: early, head: head}
+	return &handshake{nc: nc, early: early, head: head, conn: new(gateway.Connection)}
 }
 
 // upgrade takes a handshake from its head to a socket, or to the answer that refuses it:
@@ -141,12 +141,13 @@ func checkUpgrade(head *requestHead, p *router.Program) error {
 // admit gives the connection its id, records it and asks the backend.
 func (s *Server) admit(h *handshake) error {
 	h.request = gateway.NewRequestID()
-	h.conn = gateway.Connection{
+	*h.conn = gateway.Connection{
 		ID: gateway.NewConnectionID(s.cfg.Journal.Edge()), API: h.program.API(), Stage: h.program.Stage(),
 		// The journal keeps milliseconds, so an event of ours and one of a take-over say the same.
 		ConnectedAt: h.arrived.UTC().Truncate(time.Millisecond), DomainName: withoutPort(h.host),
 		SourceIP: peerIP(h.nc.RemoteAddr().String()), UserAgent: h.head.header.Get("User-Agent"),
 	}
+	h.own = s.texts.settle(h.conn)
 	h.step = stepThrottle
 	if err := s.throttleConnect(h.program, h.arrived); err != nil {
 		return err
@@ -155,7 +156,7 @@ func (s *Server) admit(h *handshake) error {
 		return err
 	}
 	h.step = stepRecord
-	switch err := s.record(&h.conn); {
+	switch err := s.record(h.conn); {
 	case gateway.ErrorCode(err) == gateway.CodeTooLarge: // what the authorizer or the kept handshake says: no retry helps
 		return gateway.Errorf(gateway.CodeInternal, "Internal server error").Because(err)
 	case err != nil:
@@ -189,8 +190,7 @@ func (s *Server) record(c *gateway.Connection) error {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, journalWait)
 	defer cancel()
-	kept := *c
-	err := s.cfg.Journal.Opened(ctx, &kept)
+	err := s.cfg.Journal.Opened(ctx, c)
 	if err != nil {
 		s.log.Warn("connection not recorded", "api", c.API, "stage", c.Stage, "error", err)
 	}
@@ -200,8 +200,7 @@ func (s *Server) record(c *gateway.Connection) error {
 // open turns an admitted handshake into a socket. Whatever happens to the client from here on, its $disconnect is told.
 func (s *Server) open(h *handshake) {
 	response := s.buffers.get()
-	response.b = event.AppendConnection(response.b, &h.conn)
-	k := s.newSocket(h.conn, bytes.Clone(response.b)) // no larger than it must be: it is kept as long as the socket
+	k := s.newSocket(h.conn, s.texts.newPrefix(h.conn, h.own))
 	k.link = s.engine.open(h.nc, k)
 	deflate := negotiateDeflate(h.head.header)
 	if k.window = deflate.window; k.window != 0 {

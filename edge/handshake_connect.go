@@ -78,7 +78,7 @@ func (s *Server) ask(ctx context.Context, route *router.Route, ev *gateway.Event
 
 // connectEvent builds the $connect event (contract/websocket-api.md §6.1).
 func (s *Server) connectEvent(h *handshake, route *router.Route) *gateway.Event {
-	conn := h.conn
+	conn := *h.conn
 	conn.Handshake = nil // the event has the query as its own
 	b := event.AppendConnection(nil, &conn)
 	b = append(b, route.Context()...)

@@ -45,9 +45,9 @@ func hotSocket(t testing.TB) (*socket, *sink) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := gateway.Connection{ID: gateway.NewConnectionID("EDGE"), API: "chat", Stage: "dev", ConnectedAt: time.Now(),
+	c := &gateway.Connection{ID: gateway.NewConnectionID("EDGE"), API: "chat", Stage: "dev", ConnectedAt: time.Now(),
 		DomainName: "test.local", SourceIP: "192.0.2.1"}
-	k := s.newSocket(c, []byte(`{"apiId":"chat","stage":"dev","domainName":"test.local","connectionId":"EDGExxxxxxxxxxx="`))
+	k := s.newSocket(c, s.texts.newPrefix(c, s.texts.settle(c)))
 	out := new(sink)
 	k.link = out
 	s.remember(k)
@@ -137,7 +137,7 @@ func TestIdleSocketHoldsNoBuffers(t *testing.T) {
 	if err := w.end(); err != nil { // the reading goroutine has ended: its fields may be looked at
 		t.Fatal(err)
 	}
-	if link.buf != nil || k.frames.part != nil || k.queue != nil {
-		t.Errorf("buffer %v, assembly %v, queue %v", link.buf != nil, k.frames.part, k.queue)
+	if link.buf != nil || k.frames.part != nil || k.out != nil {
+		t.Errorf("buffer %v, assembly %v, queue %v", link.buf != nil, k.frames.part, k.out)
 	}
 }

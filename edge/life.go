@@ -161,6 +161,7 @@ func (s *Server) cutAll() {
 	}
 	_ = s.waitFor(context.Background(), &s.requests) // their connections are closed
 	s.cutLeaving()
+	s.besides.Wait() // what they wait for ended with s.ctx
 	s.engine.wait()
 }
 

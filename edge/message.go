@@ -53,28 +53,42 @@ func (p *exchangePool) put(x *exchange) {
 	p.pool.Put(x)
 }
 
-// message sends one client message on its way: route → event → Sender. It does not wait for the answer.
+// message sends one client message on its way: judge (route, admit) → send (event → Sender). It does not wait for the
+// answer.
 func (s *Server) message(k *socket, p *router.Program, in inbound) {
-	start := s.now()
-	k.touch(start)
-	request := gateway.NewRequestID()
-	route, err := p.Message(in.payload)
+	m := arrival{socket: k, program: p, in: in, start: s.now(), request: gateway.NewRequestID()}
+	k.touch(m.start)
+	if len(in.payload) > besideBytes && p.JudgesBodies() {
+		s.beside(m, s.judge)
+		return
+	}
+	s.judge(m)
+}
+
+// judge finds the message's route and decides whether it may go there.
+func (s *Server) judge(m arrival) {
+	route, err := m.program.Message(m.in.payload)
 	if err != nil {
-		s.refuse(k, p, "", request, start, in, err)
+		s.refuse(m, "", err)
 		return
 	}
-	if err := s.admitMessage(k, p, route, in.payload, start); err != nil {
-		s.refuse(k, p, route.Key(), request, start, in, err)
+	if err := s.admitMessage(m, route); err != nil {
+		s.refuse(m, route.Key(), err)
 		return
 	}
-	if p.IsRefresh(route) {
-		err := s.refresh(k, p, in.payload)
-		s.metrics.refreshed(p.API(), p.Stage(), err)
-		if err != nil {
-			s.refuse(k, p, route.Key(), request, start, in, err)
-			return
-		}
+	switch {
+	case !m.program.IsRefresh(route):
+		s.send(m, route)
+	case m.beside:
+		s.renew(m, route)
+	default:
+		s.beside(m, func(m arrival) { s.renew(m, route) })
 	}
+}
+
+// send makes an event of the message and sends it.
+func (s *Server) send(m arrival, route *router.Route) {
+	k, p := m.socket, m.program
 	expect := s.expect(p, route)
 	var x *exchange
 	if expect == gateway.ExpectNothing {
@@ -83,11 +97,11 @@ func (s *Server) message(k *socket, p *router.Program, in inbound) {
 		x = s.exchanges.get()
 		x.left.Store(2) // Send and done
 	}
-	x.server, x.socket, x.program, x.route, x.limits, x.start = s, k, p, route, p.Limits(), start
-	ctx := s.tracing.message(x, p, request)
-	sent, err := x.fill(p, request, in, expect)
+	x.server, x.socket, x.program, x.route, x.limits, x.start = s, k, p, route, p.Limits(), m.start
+	ctx := s.tracing.message(x, p, m.request)
+	sent, err := x.fill(p, m.request, m.in, expect)
 	if err != nil {
-		s.refuse(k, p, route.Key(), request, start, in, err)
+		s.refuse(m, route.Key(), err)
 		x.endSpan(err)
 		return
 	}
@@ -118,19 +132,19 @@ func (s *Server) expect(p *router.Program, route *router.Route) gateway.Expect {
 	return gateway.ExpectNothing
 }
 
-// fill builds the event and returns it in the form in which the route wants it. The client's bytes are copied once, because the engine reuses its buffer; a message that came
-// in pieces is handed on as it is.
+// fill builds the event and returns it in the form in which the route wants it. The client's bytes are copied once,
+// because the engine reuses its buffer; a message that came in pieces is handed on as it is.
 func (x *exchange) fill(p *router.Program, request gateway.RequestID, in inbound, expect gateway.Expect) (*gateway.Event, error) {
 	k, route := x.socket, x.route
 	if x.buf == nil {
 		const roomForMessage = 320 // AppendMessage's members with room to spare
-		size := len(k.context) + len(route.Context()) + roomForMessage
+		size := k.prefix.size() + len(route.Context()) + roomForMessage
 		if !in.owned {
 			size += len(in.payload)
 		}
 		x.buf = make([]byte, 0, size)
 	}
-	b := append(x.buf, k.context...)
+	b := k.prefix.appendTo(x.buf)
 	b = append(b, route.Context()...)
 	b = event.AppendMessage(b, event.MessageInfo{
 		Kind: gateway.EventMessage, Request: request, MessageID: gateway.NewRequestID(), Time: x.start,
@@ -213,17 +227,18 @@ func (x *exchange) observe(status int, err error, sent int) {
 }
 
 // refuse answers a message that no route takes, or whose event can't be built.
-func (s *Server) refuse(k *socket, p *router.Program, route gateway.RouteKey, r gateway.RequestID, start time.Time, in inbound, err error) {
-	sent := s.errorFrame(k, p.Limits(), r, err)
+func (s *Server) refuse(m arrival, route gateway.RouteKey, err error) {
+	k, p := m.socket, m.program
+	sent := s.errorFrame(k, p.Limits(), m.request, err)
 	s.metrics.message(k.conn.API, k.conn.Stage, route, directionIn)
 	s.metrics.failed(k.conn.API, k.conn.Stage, route, err)
-	s.logRefused(k, p, r, start, route, err)
+	s.logRefused(k, p, m.request, m.start, route, err)
 	if !s.observing() {
 		return
 	}
 	s.observe(event.Record{
-		Time: start, API: k.conn.API, Stage: k.conn.Stage, Route: route, Kind: event.KindMessage, Connection: k.conn.ID, Request: r,
-		Code: gateway.ErrorCode(err), Error: publicMessage(err), Latency: s.now().Sub(start), BytesIn: len(in.payload),
+		Time: m.start, API: k.conn.API, Stage: k.conn.Stage, Route: route, Kind: event.KindMessage, Connection: k.conn.ID, Request: m.request,
+		Code: gateway.ErrorCode(err), Error: publicMessage(err), Latency: s.now().Sub(m.start), BytesIn: len(m.in.payload),
 		BytesOut: sent,
 	})
 }

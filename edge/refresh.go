@@ -22,6 +22,17 @@ type refresher interface {
 	Verify(ctx context.Context, token string) (*gateway.Authorization, error)
 }
 
+// renew goes on with a message to $refresh, whose route hears of it once the new token is in force.
+func (s *Server) renew(m arrival, route *router.Route) {
+	err := s.refresh(m.socket, m.program, m.in.payload)
+	s.metrics.refreshed(m.program.API(), m.program.Stage(), err)
+	if err != nil {
+		s.refuse(m, route.Key(), err)
+		return
+	}
+	s.send(m, route)
+}
+
 // refresh checks the token in a message and puts its grant in force. The token must be of the same principal: a connection
 // never changes hands.
 func (s *Server) refresh(k *socket, p *router.Program, body []byte) error {
@@ -43,15 +54,23 @@ func (s *Server) refresh(k *socket, p *router.Program, body []byte) error {
 	switch {
 	case err != nil:
 		return authorizerError(err)
-	case principal(allowed.Context) != principal(k.conn.Authorizer):
+	case !samePrincipal(allowed.Context, k.conn.Authorizer):
 		return gateway.Errorf(gateway.CodeForbidden, "Forbidden").Because(errors.New("the token is of another principal"))
 	}
 	k.mu.Lock()
-	k.grant = grant{allowed.Scopes, allowed.ExpiresAt}
+	k.grant = newGrant(allowed)
 	k.mu.Unlock()
 	s.wheel.arm(&k.timer, k.due(s.now()))
 	return nil
 }
 
-// principal is who an authorizer's context speaks of.
-func principal(context []byte) string { return gjson.GetBytes(context, "principalId").String() }
+// samePrincipal reports whether two authorizers' contexts speak of the same one of the same issuer. Tokens that name nobody
+// are nobody's.
+func samePrincipal(a, b []byte) bool {
+	for _, name := range [...]string{"principalId", "iss"} {
+		if gjson.GetBytes(a, name).String() != gjson.GetBytes(b, name).String() {
+			return false
+		}
+	}
+	return gjson.GetBytes(a, "principalId").String() != ""
+}

@@ -52,10 +52,12 @@ type Server struct {
 	inflaters  inflaterPool
 	deflaters  deflaterPool
 	exchanges  exchangePool
+	texts      sharedTexts
 
-	upgrades       chan struct{} // a slot for each handshake under way
-	journalWaiters chan struct{} // a slot for each that waits for an unhealthy journal
-	validations    chan struct{} // a slot for each message that is held to a model
+	besides        sync.WaitGroup // messages handled beside their readers
+	upgrades       chan struct{}  // a slot for each handshake under way
+	journalWaiters chan struct{}  // a slot for each that waits for an unhealthy journal
+	validations    chan struct{}  // a slot for each message that is held to a model
 
 	ctx    context.Context //nolint:containedctx // the server's life: ends what waits when Serve returns
 	cancel context.CancelFunc

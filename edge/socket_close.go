@@ -115,7 +115,7 @@ func endFenced() ending {
 // Only the first call does anything.
 func (k *socket) end(e ending) {
 	if k.endNow(e) && e.notice == noticeDisconnect {
-		k.server.disconnects.add(k.conn, e.event)
+		k.server.disconnects.add(*k.conn, e.event)
 	}
 }
 
@@ -128,7 +128,8 @@ func (k *socket) endNow(e ending) bool {
 	}
 	k.state, k.after = socketClosing, e.after
 	k.peerDone = e.after == cutAtOnce
-	k.closeBy = now.Add(closeTimeout)
+	closeBy := now.Add(closeTimeout)
+	k.closeBy = closeBy.UnixNano()
 	// Out of the hub before the client can know: a callback that follows its close frame gets 410.
 	k.server.forget(k)
 	k.server.metrics.disconnected(k.conn.API, k.conn.Stage, e.cause)
@@ -146,7 +147,7 @@ func (k *socket) endNow(e ending) bool {
 	k.flushedLocked()
 	k.resumeLocked()
 	if k.state != socketClosed {
-		k.server.wheel.arm(&k.timer, k.closeBy)
+		k.server.wheel.arm(&k.timer, closeBy)
 	}
 	return true
 }
@@ -165,7 +166,7 @@ func (k *socket) peerClosed() bool {
 
 // flushedLocked goes on with the close handshake when everything is written.
 func (k *socket) flushedLocked() {
-	if k.state != socketClosing || len(k.queue) > 0 || k.flushing {
+	if k.state != socketClosing || k.out.waits() {
 		return
 	}
 	switch {
@@ -179,15 +180,16 @@ func (k *socket) flushedLocked() {
 // dropQueueLocked keeps no more than the rest of the frame that is under way: the client must be able to read the close
 // frame after it. A buffer may hold several frames, so all of the first one stays.
 func (k *socket) dropQueueLocked() {
-	if len(k.queue) == 0 {
+	if k.out == nil || len(k.out.queue) == 0 {
 		return
 	}
-	for _, buf := range k.queue[1:] {
-		k.queued -= len(buf.rest())
+	rest := k.out.queue[1:]
+	for _, buf := range rest {
+		k.out.bytes -= len(buf.rest())
 		k.server.buffers.put(buf)
 	}
-	clear(k.queue[1:])
-	k.queue = k.queue[:1]
+	clear(rest)
+	k.out.queue = k.out.queue[:1]
 }
 
 func (k *socket) cut() {

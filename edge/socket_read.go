@@ -66,10 +66,10 @@ func (k *socket) mayRead(p *router.Program, limits gateway.Limits) readVerdict {
 		return readDiscard
 	case k.state != socketOpen:
 		return readOn
-	case k.inFlight >= p.MaxInFlight():
+	case k.judging, int(k.inFlight) >= p.MaxInFlight():
 		k.paused = true
 		return readStop
-	case k.queued >= limits.SendQueueBytes && k.queued > 0:
+	case k.out.size() >= limits.SendQueueBytes && k.out.size() > 0:
 		k.paused = true
 		k.fullLocked(limits.SlowClient)
 		return readStop

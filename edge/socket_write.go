@@ -15,22 +15,42 @@ import (
 
 // push sends a message that the client did not ask for. The error is CodeGone or CodeSlowClient.
 func (k *socket) push(op ws.OpCode, payload []byte, limits gateway.Limits) error {
+	// Before the message is compressed, which is the dear part of it.
+	if err := k.mayPush(len(payload), limits); err != nil {
+		return err
+	}
 	buf := k.server.buffers.get()
 	buf.b = k.server.deflaters.appendMessage(buf.b, k.window, op, payload, limits.MaxFrameBytes)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.state != socketOpen {
+	if err := k.mayPushLocked(len(buf.b), limits); err != nil {
 		k.server.buffers.put(buf)
-		return errGone()
-	}
-	// An empty queue takes any message: SendQueueBytes may be smaller than the largest of them.
-	if k.queued > 0 && k.queued+len(buf.b) > limits.SendQueueBytes {
-		k.server.buffers.put(buf)
-		k.fullLocked(limits.SlowClient)
-		return gateway.Errorf(gateway.CodeSlowClient, "the client reads too slowly, its send queue is full")
+		return err
 	}
 	k.sendLocked(buf)
 	k.touch(k.server.now())
+	return nil
+}
+
+// mayPush looks before the message is a frame. A compressed one is shorter than it says.
+func (k *socket) mayPush(size int, limits gateway.Limits) error {
+	if k.window != 0 {
+		size = 0
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.mayPushLocked(size, limits)
+}
+
+func (k *socket) mayPushLocked(size int, limits gateway.Limits) error {
+	if k.state != socketOpen {
+		return errGone()
+	}
+	// An empty queue takes any message: SendQueueBytes may be smaller than the largest of them.
+	if waiting := k.out.size(); waiting > 0 && waiting+size > limits.SendQueueBytes {
+		k.fullLocked(limits.SlowClient)
+		return gateway.Errorf(gateway.CodeSlowClient, "the client reads too slowly, its send queue is full")
+	}
 	return nil
 }
 
@@ -46,7 +66,7 @@ func (k *socket) answer(op ws.OpCode, payload []byte, limits gateway.Limits) {
 	}
 	k.sendLocked(buf)
 	k.touch(k.server.now())
-	if k.queued >= limits.SendQueueBytes {
+	if k.out.size() >= limits.SendQueueBytes {
 		k.fullLocked(limits.SlowClient)
 	}
 }
@@ -73,11 +93,12 @@ func (k *socket) pingLocked() {
 
 // fullLocked notes that the queue is full; it may stay so for the given time.
 func (k *socket) fullLocked(most time.Duration) {
-	if !k.fullSince.IsZero() {
+	if k.fullSince != 0 {
 		return
 	}
-	k.fullSince = k.server.now()
-	k.server.wheel.arm(&k.timer, k.fullSince.Add(most))
+	now := k.server.now()
+	k.fullSince = now.UnixNano()
+	k.server.wheel.arm(&k.timer, now.Add(most))
 	k.server.metrics.queueFull(k.conn.API, k.conn.Stage)
 }
 
@@ -87,7 +108,7 @@ func (k *socket) sendLocked(buf *buffer) {
 		k.server.buffers.put(buf)
 		return
 	}
-	if len(k.queue) == 0 && !k.flushing {
+	if !k.out.waits() {
 		n, err := k.link.write(buf.b)
 		if err != nil {
 			k.server.buffers.put(buf)
@@ -100,9 +121,12 @@ func (k *socket) sendLocked(buf *buffer) {
 		}
 		buf.off = n
 	}
+	if k.out == nil {
+		k.out = new(outgoing)
+	}
 	k.queueLocked(buf)
-	if !k.flushing {
-		k.flushing = true
+	if !k.out.flushing {
+		k.out.flushing = true
 		k.link.flush()
 	}
 }
@@ -110,27 +134,28 @@ func (k *socket) sendLocked(buf *buffer) {
 // queueLocked appends to the last buffer when that has room and is not under way, so that many small frames go out in
 // one write.
 func (k *socket) queueLocked(buf *buffer) {
-	k.queued += len(buf.rest())
-	if last := len(k.queue) - 1; last > 0 {
-		tail := k.queue[last]
+	o := k.out
+	o.bytes += len(buf.rest())
+	if last := len(o.queue) - 1; last > 0 {
+		tail := o.queue[last]
 		if len(tail.b)+len(buf.b) <= min(cap(tail.b), flushBytes) {
 			tail.b = append(tail.b, buf.rest()...)
 			k.server.buffers.put(buf)
 			return
 		}
 	}
-	k.queue = append(k.queue, buf)
+	o.queue = append(o.queue, buf)
 }
 
 func (k *socket) pending() []byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.queue) == 0 || k.state == socketClosed {
-		k.flushing = false
+	if k.out == nil || len(k.out.queue) == 0 || k.state == socketClosed {
+		k.out = nil // idle sockets keep no queue
 		k.flushedLocked()
 		return nil
 	}
-	b := k.queue[0].rest()
+	b := k.out.queue[0].rest()
 	return b[:min(len(b), flushBytes)]
 }
 
@@ -138,20 +163,18 @@ func (k *socket) written(n int, err error) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err != nil || k.state == socketClosed {
-		k.flushing = false
+		k.out.flushing = false
 		k.link.close() // the engine's gone tells the rest
 		return false
 	}
-	head := k.queue[0]
+	o := k.out
+	head := o.queue[0]
 	head.off += n
-	k.queued -= n
+	o.bytes -= n
 	if len(head.rest()) == 0 {
-		k.queue[0] = nil
-		k.queue = k.queue[1:]
+		o.queue[0] = nil
+		o.queue = o.queue[1:]
 		k.server.buffers.put(head)
-	}
-	if k.queued == 0 {
-		k.queue = nil // idle sockets keep no queue
 	}
 	k.roomLocked()
 	return true
@@ -161,9 +184,9 @@ func (k *socket) written(n int, err error) bool {
 func (k *socket) roomLocked() {
 	const half = 2
 	p := k.server.program(k.conn.API, k.conn.Stage)
-	if p == nil || k.queued > p.Limits().SendQueueBytes/half {
+	if p == nil || k.out.size() > p.Limits().SendQueueBytes/half {
 		return
 	}
-	k.fullSince = time.Time{}
+	k.fullSince = 0
 	k.resumeLocked()
 }

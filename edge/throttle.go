@@ -13,16 +13,17 @@ func (s *Server) throttleConnect(p *router.Program, now time.Time) error {
 	return s.throttle(p, gateway.RouteConnect, p.ConnectThrottle(), now)
 }
 
-// throttle takes a token out of the stage's bucket and, if there was one, another out of the route's.
+// throttle takes a token out of the route's bucket and, if there was one, another out of the stage's: what a route refuses
+// must not use up the stage for the others.
 func (s *Server) throttle(p *router.Program, route gateway.RouteKey, own *gateway.Throttle, now time.Time) error {
-	key := throttle.Key{API: p.API(), Stage: p.Stage()}
-	if !s.buckets.Allow(key, p.Throttle(), now) {
-		s.metrics.throttled(key.API, key.Stage, route, scopeStage)
-		return errThrottled()
-	}
-	key.Route = route
+	key := throttle.Key{API: p.API(), Stage: p.Stage(), Route: route}
 	if !s.buckets.Allow(key, own, now) {
 		s.metrics.throttled(key.API, key.Stage, route, scopeRoute)
+		return errThrottled()
+	}
+	key.Route = ""
+	if !s.buckets.Allow(key, p.Throttle(), now) {
+		s.metrics.throttled(key.API, key.Stage, route, scopeStage)
 		return errThrottled()
 	}
 	return nil

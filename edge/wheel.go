@@ -49,8 +49,12 @@ func (w *wheel) arm(t *timer, at time.Time) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	// Rounded up: a tick is swept when its time has passed, so nothing is early.
-	tick := int64((at.Sub(w.start) + sweepInterval - 1) / sweepInterval)
+	// Rounded up: a tick is swept when its time has passed, so nothing is early. A time in some centuries is just far away.
+	ahead := at.Sub(w.start)
+	tick := int64(ahead / sweepInterval)
+	if ahead%sweepInterval > 0 {
+		tick++
+	}
 	tick = min(max(tick, w.done+1), w.done+wheelSlots-1)
 	if t.tick != 0 && t.tick <= tick {
 		return

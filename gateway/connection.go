@@ -20,8 +20,8 @@ type Connection struct {
 	UserAgent string `json:"userAgent,omitempty"`
 	// Authorizer is the JSON object that the authorizer left, or nil.
 	Authorizer json.RawMessage `json:"authorizer,omitempty"`
-	// Caller is who the client turned out to be.
-	Caller Caller `json:"caller,omitzero"`
+	// Caller is who the client turned out to be, or nil.
+	Caller *Caller `json:"caller,omitempty"`
 	// Handshake is what the API keeps of the handshake for later events, or nil.
 	Handshake *Handshake `json:"handshake,omitempty"`
 }

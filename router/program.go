@@ -85,6 +85,10 @@ func (p *Program) Message(body []byte) (*Route, error) {
 	return nil, gateway.Errorf(gateway.CodeForbidden, "Forbidden")
 }
 
+// JudgesBodies reports whether Message and Validate may take milliseconds for a message of many kilobytes: where there are
+// models, or a selection expression with JSON paths beyond names and indexes.
+func (p *Program) JudgesBodies() bool { return p.messages != nil && p.messages.judges }
+
 // Request picks the route of an HTTP request by its method and its path behind the stage, percent-encoded as the client
 // sent it; an empty path means "/". It returns the decoded path parameters, nil when the route has none. The error has
 // CodeNotFound: no route takes the request (contract/http-api.md §3), or CodeBadRequest: the path's encoding is broken.

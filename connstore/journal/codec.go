@@ -83,7 +83,7 @@ func appendOpen(dst []byte, c *gateway.Connection) []byte {
 
 // extra is what only some connections have. It stands behind the other fields as JSON, and is left out where there is nothing.
 type extra struct {
-	Caller    gateway.Caller     `json:"caller,omitzero"`
+	Caller    *gateway.Caller    `json:"caller,omitempty"`
 	Handshake *gateway.Handshake `json:"handshake,omitempty"`
 }
 
@@ -93,11 +93,15 @@ var secretHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie", "
 // extraOf leaves out what would let a reader of the store in: the API key's value and secretHeaders. An event after a crash
 // lacks them.
 func extraOf(c *gateway.Connection) []byte {
-	if c.Caller == (gateway.Caller{}) && c.Handshake == nil {
+	if c.Caller == nil && c.Handshake == nil {
 		return nil
 	}
 	e := extra{c.Caller, c.Handshake}
-	e.Caller.APIKey = ""
+	if c.Caller != nil {
+		caller := *c.Caller
+		caller.APIKey = ""
+		e.Caller = &caller
+	}
 	if c.Handshake != nil && len(c.Handshake.Header) > 0 {
 		kept := *c.Handshake
 		kept.Header = maps.Clone(kept.Header)

@@ -1,6 +1,9 @@
 package mapping
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // bodyPrefix begins every variable of a route selection expression: after the handshake there is nothing but the body
 // (contract/websocket-api.md §3).
@@ -61,6 +64,11 @@ func hintForVariable(name string) string {
 		return "write $request.body.name"
 	}
 	return `write $request.body.name, or \$` + name + ` for that text`
+}
+
+// Queries reports whether e has a JSON path beyond names and indexes, which reads the whole message first.
+func (e *Expression) Queries() bool {
+	return slices.ContainsFunc(e.parts, func(p part) bool { return p.lookup.query != nil })
 }
 
 // Eval appends what e yields over body to dst. body is valid JSON (see Valid). A path that finds nothing, or null, yields

@@ -18,18 +18,35 @@ const requestTimeLayout = "02/Jan/2006:15:04:05 -0700"
 
 // AppendConnection begins an object with the members that all events of a connection share. The object is left open:
 // AppendRoute's bytes and AppendMessage follow. An Authorizer that is no JSON object is left out.
+//
+// It is AppendConnectionAddress, AppendConnectionOwn and AppendConnectionClient, one after the other: many connections
+// have the first in common, and many the last.
 func AppendConnection(dst []byte, c *gateway.Connection) []byte {
+	return AppendConnectionClient(AppendConnectionOwn(AppendConnectionAddress(dst, c), c), c)
+}
+
+// AppendConnectionAddress appends the members that the connections of one address have in common.
+func AppendConnectionAddress(dst []byte, c *gateway.Connection) []byte {
 	dst = append(dst, `{"apiId":`...)
 	dst = appendString(dst, string(c.API))
 	dst = append(dst, `,"stage":`...)
 	dst = appendString(dst, string(c.Stage))
 	dst = append(dst, `,"domainName":`...)
-	dst = appendString(dst, c.DomainName)
+	return appendString(dst, c.DomainName)
+}
+
+// AppendConnectionOwn appends the members that no other connection has.
+func AppendConnectionOwn(dst []byte, c *gateway.Connection) []byte {
 	dst = append(dst, `,"connectionId":`...)
 	dst = appendString(dst, string(c.ID))
 	dst = append(dst, `,"connectedAt":`...)
 	dst = strconv.AppendInt(dst, c.ConnectedAt.UnixMilli(), 10)
-	dst = appendIdentity(dst, c.SourceIP, c.UserAgent, c.Caller)
+	return appendSource(dst, c.SourceIP)
+}
+
+// AppendConnectionClient appends the members that follow from the client's program and from who it is.
+func AppendConnectionClient(dst []byte, c *gateway.Connection) []byte {
+	dst = appendIdentity(dst, c.UserAgent, c.Caller)
 	if c.Handshake != nil && c.Handshake.Query != "" {
 		dst = append(dst, `,"rawQueryString":`...)
 		dst = appendString(dst, c.Handshake.Query)
@@ -128,7 +145,7 @@ func AppendRequest(dst []byte, r RequestInfo) []byte {
 	dst = append(dst, `,"domainPrefix":`...)
 	prefix, _, _ := strings.Cut(r.DomainName, ".")
 	dst = appendString(dst, prefix)
-	dst = appendIdentity(dst, r.SourceIP, r.UserAgent, gateway.Caller{})
+	dst = appendIdentity(appendSource(dst, r.SourceIP), r.UserAgent, nil)
 	dst = appendAuthorizer(dst, r.Authorizer)
 	dst = append(dst, r.Route...)
 	dst = append(dst, `,"eventType":"`+string(KindRequest)+`"`...)
@@ -146,12 +163,19 @@ func AppendRequest(dst []byte, r RequestInfo) []byte {
 	return append(dst, '}')
 }
 
-func appendIdentity(dst []byte, sourceIP, userAgent string, c gateway.Caller) []byte {
+// appendSource begins the identity, which appendIdentity ends.
+func appendSource(dst []byte, sourceIP string) []byte {
 	dst = append(dst, `,"identity":{"sourceIp":`...)
-	dst = appendString(dst, sourceIP)
+	return appendString(dst, sourceIP)
+}
+
+func appendIdentity(dst []byte, userAgent string, c *gateway.Caller) []byte {
 	if userAgent != "" {
 		dst = append(dst, `,"userAgent":`...)
 		dst = appendString(dst, userAgent)
+	}
+	if c == nil {
+		return append(dst, '}')
 	}
 	for _, member := range [...]struct{ name, value string }{
 		{"accountId", c.AccountID}, {"accessKey", c.AccessKey}, {"caller", c.Caller}, {"user", c.User}, {"userArn", c.UserARN},

@@ -1,0 +1,45 @@
+package edge
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router"
+)
+
+// besideBytes is the longest message that is judged where it is read, on a goroutine that reads for many. Models and
+// selection expressions take time in proportion to a message: some milliseconds for the worst of this size.
+const besideBytes = 4 << 10
+
+// arrival is a message that has come in.
+type arrival struct {
+	socket  *socket
+	program *router.Program
+	in      inbound
+	start   time.Time
+	request gateway.RequestID
+	// beside says that a goroutine of the message's own handles it.
+	beside bool
+}
+
+// beside goes on with a message on a goroutine of its own, for what may take long: a large message's models, a token
+// whose keys have to be fetched. Its connection is not read meanwhile, so that messages stay in order and there is one
+// such goroutine for each connection at most.
+func (s *Server) beside(m arrival, then func(arrival)) {
+	m.beside = true
+	if !m.in.owned { // the engine reads others into its buffer
+		m.in.payload, m.in.owned = bytes.Clone(m.in.payload), true
+	}
+	k := m.socket
+	k.mu.Lock()
+	k.judging = true
+	k.mu.Unlock()
+	s.besides.Go(func() {
+		then(m)
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.judging = false
+		k.resumeLocked()
+	})
+}

@@ -107,9 +107,9 @@ func (s *Server) send(m arrival, route *router.Route) {
 	}
 	s.metrics.message(p.API(), p.Stage(), route.Key(), directionIn)
 	if expect == gateway.ExpectNothing {
+		s.unsettled.hold(p, &x.event, start) // before Failed can be told of it
 		s.cfg.Sender.Send(ctx, sent, nil)
 		x.endSpan(nil)
-		x.logMessage(p, 0, 0, nil)
 		x.observe(0, nil, 0)
 		return
 	}
@@ -256,6 +256,7 @@ func (s *Server) errorFrame(k *socket, limits gateway.Limits, r gateway.RequestI
 // error. The client gets the error frame, as on Amazon's one-way routes (DESIGN §3.3). It never blocks; a client whose
 // queue is full is not told, since nothing stops it from failing again.
 func (s *Server) Failed(id gateway.ConnectionID, r gateway.RequestID, err error) {
+	logged := s.unsettled.failed(r, err)
 	k := s.hub.get(id)
 	if k == nil {
 		return
@@ -263,6 +264,9 @@ func (s *Server) Failed(id gateway.ConnectionID, r gateway.RequestID, err error)
 	p := s.program(k.conn.API, k.conn.Stage)
 	if p == nil {
 		return
+	}
+	if !logged { // too late for the message's own line
+		s.logRefused(k, p, r, s.now(), "", err)
 	}
 	frame := router.ErrorFrame(nil, gateway.ErrorCode(err), id, r)
 	sent := len(frame)

@@ -39,6 +39,7 @@ type Server struct {
 	engine      engine
 	wheel       *wheel
 	disconnects *disconnects
+	unsettled   *unsettled
 	callbacks   http.Handler
 	plain       http.Handler // the HTTP front
 
@@ -102,6 +103,7 @@ func New(c Config) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.seen.Store(c.Live.Load())
 	s.disconnects = newDisconnects(s)
+	s.unsettled = newUnsettled(s)
 	s.callbacks = newCallbacks(s.callbacksConfig(verifier))
 	s.plain = newHTTPFront(s.httpConfig())
 	return s, nil
@@ -169,9 +171,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	if s.front == nil {
 		return errors.New("edge: Serve before Listen")
 	}
-	var background sync.WaitGroup // sweep, repeats of $disconnect
+	var background sync.WaitGroup // sweep, repeats of $disconnect, lines of the access log that wait
 	background.Go(func() { s.sweep(s.ctx) })
 	background.Go(func() { s.disconnects.run(s.ctx) })
+	background.Go(func() { s.unsettled.run(s.ctx) })
 	var doors sync.WaitGroup // the accept loops
 	broken := make(chan error, 2)
 	doors.Go(func() { broken <- s.front.accept(s.ctx) })

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/nats-io/nats.go"
 )
 
 // A line for each event of the stage, in the definition's own format (contract/websocket-api.md §12).
@@ -94,4 +96,49 @@ stages: {dev: {accessLog: {destination: "`+file+`", format: "$context.requestId 
 	if code := p.exit(patience); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// The log tells of one-way messages that went to a NATS route in vain.
+func TestAccessLogOfFailedPublishes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "access.log")
+	g := startGateway(t, map[string]string{"chat.yaml": `
+name: chat
+protocolType: WEBSOCKET
+routeSelectionExpression: $request.body.action
+routes: {nobody: {integration: {type: NATS}}, refused: {integration: {type: NATS}}, taken: {integration: {type: NATS}}}
+stages: {dev: {accessLog: {destination: "` + file + `", format: "$context.routeKey $context.status $context.error.responseType $context.requestId"}}}
+`}, nil)
+	if _, err := g.nats.QueueSubscribe("sallyport.chat.dev.ws.refused", "mine", func(m *nats.Msg) {
+		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{"Sallyport-Error": {"forbidden"}}}) // a lost answer fails what waits for it
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.nats.QueueSubscribe("sallyport.chat.dev.ws.taken", "mine", func(*nats.Msg) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.nats.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	conn := mustDial(t, g, "/chat/dev")
+	for _, route := range []string{"nobody", "refused"} {
+		conn.send(`{"action":"` + route + `"}`)
+		conn.recv()
+	}
+	conn.send(`{"action":"taken"}`)
+	eventually(t, "three lines of messages", func() error {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		lines := regexp.MustCompile(`(?m) \S{16}$`).ReplaceAllString(string(text), "")
+		for _, want := range []string{"nobody 504 INTEGRATION_FAILURE\n", "refused 403 ACCESS_DENIED\n", "taken 200 -\n"} {
+			if strings.Count(lines, want) != 1 {
+				return fmt.Errorf("the log holds\n%s", text)
+			}
+		}
+		if n := strings.Count(lines, "\n"); n != 4 { // with that of $connect
+			return fmt.Errorf("the log has %d lines", n)
+		}
+		return nil
+	})
 }

@@ -104,7 +104,7 @@ stages: {dev: {}}
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := startProcess(t, "serve", file, "--log-level", "debug")
+	p := startProcess(t, "serve", file, "--log-level", "debug", "--data", t.TempDir())
 	_, response, err := websocket.Dial(t.Context(), "ws://"+p.Data+"/chat/dev", nil) //nolint:bodyclose // it is read already
 	if err == nil || response == nil || response.StatusCode != http.StatusForbidden {
 		t.Fatalf("an unsigned handshake: %v", err)

@@ -42,34 +42,35 @@ func TestContract46CloseCodes(t *testing.T) {
 		files[name+".yaml"] = socketAPI(name, limits, whoRoute, bye)
 	}
 	g := startGateway(t, files, nil)
-	send := func(op byte, payload string) func(*raw) {
-		return func(c *raw) { c.frame(op, true, []byte(payload)) }
+	send := func(op byte, payload string) func(*raw, gateway.ConnectionID) {
+		return func(c *raw, _ gateway.ConnectionID) { c.frame(op, true, []byte(payload)) }
 	}
 	for _, c := range []struct {
 		row, api     string
-		do           func(*raw)
+		do           func(*raw, gateway.ConnectionID)
 		frame, event string // frame "": the connection ends without one
 	}{
-		{"idle", "idle", func(*raw) {}, "closed 1001 Going away", `1001 "Going away"`},
-		{"too old, although active", "old", func(c *raw) { c.frame(1, true, []byte(`{"action":"who"}`)); c.next() }, "closed 1001 Going away", `1001 "Going away"`},
+		{"idle", "idle", func(*raw, gateway.ConnectionID) {}, "closed 1001 Going away", `1001 "Going away"`},
+		{"too old, although active", "old", func(c *raw, _ gateway.ConnectionID) { c.frame(1, true, []byte(`{"action":"who"}`)); c.next() }, "closed 1001 Going away", `1001 "Going away"`},
+		{"DELETE @connections/{id}", "aws", func(_ *raw, id gateway.ConnectionID) { call(t, "DELETE", callbackURL(g.Data, "aws/dev", id), "") }, "closed 1000", `1000 "Connection Closed Normally"`},
 		{"client closes with no code", "aws", send(8, ""), "closed", `1005 "Client-side close frame status not set"`},
 		{"browser leaves the page", "aws", send(8, "\x03\xe9"), "closed 1001", `1001 ""`},
 		{"client sends its own code and reason", "aws", send(8, "\x0f\xa1see you"), "closed 4001 see you", `4001 "see you"`},
 		{"client closes with 1000", "aws", send(8, "\x03\xe8"), "closed 1000", `1000 ""`},
-		{"frame too large", "aws", func(c *raw) { c.message(1, 32<<10+1) }, "closed 1009 Message too big", `1009 "Message too big"`},
-		{"message too large", "aws", func(c *raw) { c.message(1, 32<<10, 32<<10, 32<<10, 32<<10, 1) }, "closed 1009 Message too big", `1009 "Message too big"`},
+		{"frame too large", "aws", func(c *raw, _ gateway.ConnectionID) { c.message(1, 32<<10+1) }, "closed 1009 Message too big", `1009 "Message too big"`},
+		{"message too large", "aws", func(c *raw, _ gateway.ConnectionID) { c.message(1, 32<<10, 32<<10, 32<<10, 32<<10, 1) }, "closed 1009 Message too big", `1009 "Message too big"`},
 		{"binary frame", "aws", send(2, "bytes"), "closed 1003 Binary messages are not accepted", `1003 "Binary messages are not accepted"`},
 		{"invalid UTF-8 in text", "aws", send(1, "\xff"), "closed 1007 Invalid UTF-8", `1007 "Invalid UTF-8"`},
 		{"protocol violation: a reserved opcode", "aws", send(3, ""), "closed 1002 Protocol error", `1002 "Protocol error"`},
-		{"protocol violation: a frame without a mask", "aws", func(c *raw) { _, _ = c.nc.Write([]byte{0x81, 1, 'x'}) }, "closed 1002 Protocol error", `1002 "Protocol error"`},
-		{"TCP reset", "aws", func(c *raw) { _ = c.nc.(*net.TCPConn).SetLinger(0); _ = c.nc.Close() }, "", `1006 "Connection lost"`},
-		{"network loss", "aws", func(c *raw) { _ = c.nc.Close() }, "", `1006 "Connection lost"`},
+		{"protocol violation: a frame without a mask", "aws", func(c *raw, _ gateway.ConnectionID) { _, _ = c.nc.Write([]byte{0x81, 1, 'x'}) }, "closed 1002 Protocol error", `1002 "Protocol error"`},
+		{"TCP reset", "aws", func(c *raw, _ gateway.ConnectionID) { _ = c.nc.(*net.TCPConn).SetLinger(0); _ = c.nc.Close() }, "", `1006 "Connection lost"`},
+		{"network loss", "aws", func(c *raw, _ gateway.ConnectionID) { _ = c.nc.Close() }, "", `1006 "Connection lost"`},
 	} {
 		t.Run(c.row, func(t *testing.T) {
 			t.Parallel()
 			conn := rawDial(t, g, "/"+c.api+"/dev")
 			id := conn.idOf()
-			c.do(conn)
+			c.do(conn, id)
 			if c.frame != "" {
 				if got := conn.next(); got != c.frame {
 					t.Errorf("the client saw %q, want %q", got, c.frame)

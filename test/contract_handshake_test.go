@@ -1,12 +1,16 @@
 package test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,6 +73,47 @@ func TestContract2GatewayAnswers(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
+}
+
+// The upgrade stays pending until $connect has answered, and no frame can flow before that.
+func TestContract2PendingUpgrade(t *testing.T) {
+	t.Parallel()
+	asked, release := make(chan struct{}), make(chan struct{})
+	l := startLambdas(t, map[string]lambdaFunction{
+		"connect": func(map[string]any) (any, error) { close(asked); <-release; return ok(nil) },
+		"echo":    echoBody,
+	})
+	g := startGateway(t, map[string]string{"chat.yaml": onFunctions(l, "", map[string]string{"$connect": "connect", "$default": "echo"}, "$default")}, nil)
+	nc, err := net.Dial("tcp", g.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	conn := &raw{t, nc, bufio.NewReader(nc)}
+	if _, err := io.WriteString(nc, strings.Join(upgrade(g, "/chat/dev"), "\r\n")+"\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	conn.frame(1, true, []byte("too early"))
+	<-asked
+	if err := nc.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := conn.r.Peek(1); err == nil {
+		t.Errorf("before $connect has answered came %q", b)
+	}
+	if got := len(l.of("echo")); got != 0 {
+		t.Errorf("%d messages went to the backend", got)
+	}
+	close(release)
+	if err := nc.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if response, err := http.ReadResponse(conn.r, nil); err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(response, err)
+	}
+	if got := conn.next(); got != "too early" {
+		t.Errorf("the client got %q", got)
+	}
 }
 
 func TestContract21Subprotocols(t *testing.T) {

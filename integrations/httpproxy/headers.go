@@ -19,11 +19,11 @@ const (
 
 // requestHeader is what the backend gets of the client's headers: all of them at $connect and on requests, none on
 // messages, which have none, and on $disconnect (contract/websocket-api.md §7.3).
-func requestHeader(ev *gateway.Event, client facts) http.Header {
+func (p *proxy) requestHeader(ev *gateway.Event, client facts) http.Header {
 	switch ev.Kind {
 	case gateway.EventMessage:
 		contentType := typeJSON
-		if ev.Binary {
+		if ev.Binary && p.handling != gateway.ConvertToText || p.handling == gateway.ConvertToBinary {
 			contentType = typeBinary
 		}
 		return http.Header{headerContentType: {contentType}}

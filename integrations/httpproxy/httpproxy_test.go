@@ -203,25 +203,6 @@ func TestMessageOneWay(t *testing.T) {
 	}
 }
 
-func TestBinary(t *testing.T) {
-	r := recorder{answer: func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/octet-stream")
-		_, _ = io.WriteString(w, "text all the same")
-	}}
-	ev := message("\xff\x00")
-	ev.Binary = true
-	if reply := r.mustCall(t, gateway.Integration{URI: "/"}, webSocket("send", true), ev); !reply.Binary {
-		t.Error("an octet stream became a text frame")
-	}
-	if got := r.last.Header.Get("Content-Type"); got != "application/octet-stream" || r.last.body != "\xff\x00" {
-		t.Errorf("backend got %s %q", got, r.last.body)
-	}
-	r.answer = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "\xff") }
-	if reply := r.mustCall(t, gateway.Integration{URI: "/"}, webSocket("send", true), message("x")); !reply.Binary {
-		t.Error("bytes that are no UTF-8 became a text frame")
-	}
-}
-
 func TestDisconnect(t *testing.T) {
 	r := recorder{answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "bye") }}
 	ev := message("never sent")
@@ -350,6 +331,7 @@ func TestCheck(t *testing.T) {
 		"method":            {gateway.Integration{URI: "http://h", HTTPMethod: "post"}, []string{"httpMethod: unknown method"}},
 		"CONNECT":           {gateway.Integration{URI: "http://h", HTTPMethod: "CONNECT"}, []string{"httpMethod: unknown method"}},
 		"subject":           {gateway.Integration{URI: "http://h", Subject: "a"}, []string{"subject: subject is not used by HTTP_PROXY"}},
+		"no message":        {gateway.Integration{URI: "http://h", ContentHandling: gateway.ConvertToText}, []string{"contentHandling: contentHandling is not used by HTTP_PROXY"}},
 		"framing header":    {gateway.Integration{URI: "http://h", RequestParameters: parameters("integration.request.header.content-length")}, []string{"requestParameters.integration.request.header.content-length: this header belongs"}},
 		"no such parameter": {gateway.Integration{URI: "http://h", RequestParameters: parameters("integration.request.path.id")}, []string{"requestParameters.integration.request.path.id: the uri has no {id}"}},
 	}

@@ -45,9 +45,12 @@ func New(c Config) (*Kind, error) {
 func (*Kind) Type() gateway.IntegrationType { return gateway.IntegrationHTTPProxy }
 
 // Check reports a uri that is no URL, an unknown method, and request parameters that can't be set.
-func (*Kind) Check(in *gateway.Integration, _ gateway.Protocol) []gateway.Fault {
-	faults := integrations.Unused(in, integrations.FieldURI, integrations.FieldHTTPMethod,
-		integrations.FieldRequestParameters)
+func (*Kind) Check(in *gateway.Integration, p gateway.Protocol) []gateway.Fault {
+	used := []integrations.Field{integrations.FieldURI, integrations.FieldHTTPMethod, integrations.FieldRequestParameters}
+	if p == gateway.ProtocolWebSocket {
+		used = append(used, integrations.FieldContentHandling) // of messages
+	}
+	faults := integrations.Unused(in, used...)
 	faults = append(faults, backend.CheckURI(in.URI)...)
 	if in.HTTPMethod != "" && !slices.Contains(methods(), in.HTTPMethod) {
 		faults = append(faults, gateway.Fault{
@@ -65,7 +68,7 @@ func (k *Kind) Open(in *gateway.Integration, r integrations.Route) (gateway.Invo
 	if len(faults) > 0 {
 		return nil, &integrations.FaultError{Fault: integrations.Under(integrations.FieldRequestParameters, faults)[0]}
 	}
-	p := &proxy{client: k.client, route: r, parameters: parameters}
+	p := &proxy{client: k.client, route: r, parameters: parameters, handling: in.ContentHandling}
 	if in.HTTPMethod != methodAny {
 		p.method = in.HTTPMethod
 	}
@@ -111,6 +114,7 @@ type proxy struct {
 	route      integrations.Route
 	method     string // "" is the client's own, POST for WebSocket events
 	parameters *mapping.Parameters
+	handling   gateway.ContentHandling // of messages
 	uri        *mapping.URI
 	fixed      *url.URL // nil when the uri has path parameters
 }

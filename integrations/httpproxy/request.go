@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/integrations"
 	"github.com/sallyport/sallyport/integrations/backend"
+	"github.com/sallyport/sallyport/integrations/transform"
 	"github.com/sallyport/sallyport/router/mapping"
 )
 
@@ -31,7 +32,12 @@ func (p *proxy) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, 
 		return nil, integrations.Misconfigured(ev.Kind, err)
 	}
 	var body []byte
-	if ev.Kind == gateway.EventMessage || ev.Kind == gateway.EventRequest {
+	switch ev.Kind {
+	case gateway.EventMessage:
+		if body, err = transform.Convert(ev.Body, p.handling); err != nil {
+			return nil, err
+		}
+	case gateway.EventRequest:
 		body = ev.Body
 	}
 	limit := backend.DiscardAnswer
@@ -55,7 +61,7 @@ func (p *proxy) request(ctx context.Context, ev *gateway.Event) (*http.Request, 
 	if err != nil {
 		return nil, err
 	}
-	header := requestHeader(ev, client)
+	header := p.requestHeader(ev, client)
 	host := u.Host
 	for name, value := range mapped.Header {
 		name = http.CanonicalHeaderKey(name)

@@ -34,7 +34,7 @@ func (t *Transform) Request(ev *gateway.Event) (Request, error) {
 }
 
 func (t *Transform) render(ev *gateway.Event) (Request, error) {
-	body, err := convert(ev.Body, t.handling)
+	body, err := Convert(ev.Body, t.handling)
 	if err != nil {
 		return Request{}, err
 	}
@@ -95,8 +95,8 @@ func (t *Transform) FixedRequest() (text, key string, fixed bool) {
 
 var errBase64 = errors.New("the text is no base64")
 
-// convert is contentHandling (contract/websocket-api.md §7.8).
-func convert(body []byte, how gateway.ContentHandling) ([]byte, error) {
+// Convert applies a contentHandling to a body (contract/websocket-api.md §7.8). Text that is no base64 is CodeIntegration.
+func Convert(body []byte, how gateway.ContentHandling) ([]byte, error) {
 	switch how {
 	case gateway.ConvertToBinary:
 		out, err := base64.StdEncoding.AppendDecode(nil, body)

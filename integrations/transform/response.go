@@ -41,7 +41,7 @@ func (t *Transform) result(ev *gateway.Event, a Answer, overrides *vtl.Overrides
 	if err != nil {
 		return nil, err
 	}
-	body, err := convert(a.Body, chosen.handling)
+	body, err := Convert(a.Body, chosen.handling)
 	if err != nil {
 		return nil, err
 	}

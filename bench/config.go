@@ -65,8 +65,22 @@ func (c *Config) check() error {
 	case c.processes() > 1 && len(c.Worker) == 0:
 		return errors.New("no command for worker processes")
 	}
+	job := c.Job
+	job.Workers = c.processes() * c.loops()
+	if err := job.Check(); err != nil {
+		return err
+	}
 	return c.checkDescriptors()
 }
+
+// ConfigError is a Config that no run can be made of. Its text names the flag.
+type ConfigError struct{ err error }
+
+// Error is what is wrong.
+func (e *ConfigError) Error() string { return e.err.Error() }
+
+// Unwrap is what is wrong.
+func (e *ConfigError) Unwrap() error { return e.err }
 
 // checkDescriptors says before the run what would fail in it.
 func (c *Config) checkDescriptors() error {

@@ -39,10 +39,10 @@ type run struct {
 }
 
 // Run does one run. When ctx ends it stops early, and the report has what was measured until then. An error means that
-// nothing was measured, and its text says what to do.
+// nothing was measured, and its text says what to do; a *ConfigError is found before anything is begun.
 func Run(ctx context.Context, config Config) (result *Report, err error) {
 	if err := config.check(); err != nil {
-		return nil, err
+		return nil, &ConfigError{err}
 	}
 	target, err := wire.NewTarget(ctx, wire.WebSocket, wire.TargetConfig{URL: config.Job.URLs[0]})
 	if err != nil {

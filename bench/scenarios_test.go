@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -285,5 +289,55 @@ func TestStart(t *testing.T) {
 	cancel()
 	if _, err := bench.Run(ctx, bench.Config{Job: echoJob("ws://127.0.0.1:1/"), Start: "sleep 60"}); err == nil {
 		t.Error("nothing listens, and nobody noticed")
+	}
+}
+
+// Connections come from the source addresses in turn, in all workers together.
+func TestSourceAddresses(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems have one loopback address")
+	}
+	var mu sync.Mutex
+	seen := map[string]int{}
+	url := benchtest.Serve(t, func(c *benchtest.Client) {
+		host, _, _ := net.SplitHostPort(c.Conn.RemoteAddr().String())
+		mu.Lock()
+		seen[host]++
+		mu.Unlock()
+		benchtest.Echo(c)
+	})
+	for _, goroutines := range []bool{false, true} {
+		mu.Lock()
+		clear(seen)
+		mu.Unlock()
+		job := echoJob(url)
+		job.Rate, job.Connections = 100, 12
+		job.Sources = []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3"), netip.MustParseAddr("127.9.9.9")}
+		run(t, bench.Config{Job: job, Loops: 2, Goroutines: goroutines})
+		mu.Lock()
+		if seen["127.0.0.2"] != 4 || seen["127.0.0.3"] != 4 || seen["127.9.9.9"] != 4 {
+			t.Errorf("%v", seen)
+		}
+		mu.Unlock()
+	}
+	job := echoJob(url)
+	job.Sources = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+	if _, err := bench.Run(t.Context(), bench.Config{Job: job}); err == nil || !strings.Contains(err.Error(), "--source") {
+		t.Errorf("an address of another machine: %v", err)
+	}
+}
+
+// TLS goes by goroutines, and an unknown certificate is named.
+func TestTLS(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer server.Close()
+	job := load.Job{Scenario: load.Request, URLs: []string{server.URL}, Insecure: true, Connections: 3, Rate: 200, Duration: 200 * time.Millisecond, Method: "GET"}
+	if r := run(t, bench.Config{Job: job}); r.Messages.Statuses["200"] == 0 || r.Latency.Count != 40 {
+		t.Errorf("%+v", r.Messages)
+	}
+	job.Insecure = false
+	if _, err := bench.Run(t.Context(), bench.Config{Job: job}); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("%v", err)
 	}
 }

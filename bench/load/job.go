@@ -83,7 +83,8 @@ const (
 	inFlightOpen = 16
 )
 
-func (j *Job) check() error {
+// Check says what is wrong with a job, by the names of the flags.
+func (j *Job) Check() error {
 	switch {
 	case len(j.URLs) == 0:
 		return errors.New("no URL")

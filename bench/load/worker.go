@@ -96,7 +96,7 @@ type scenario interface {
 
 // New checks the job and resolves its targets. Run must follow.
 func New(ctx context.Context, config Config) (*Worker, error) {
-	if err := config.Job.check(); err != nil {
+	if err := config.Job.Check(); err != nil {
 		return nil, err
 	}
 	w := &Worker{job: config.Job, orders: make(chan Order, ordersAtOnce)}

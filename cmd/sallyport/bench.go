@@ -82,6 +82,10 @@ func (f *benchFlags) run(ctx context.Context, std streams, config bench.Config) 
 	config.Progress = bar.show
 	report, err := bench.Run(ctx, config)
 	bar.clear()
+	var wrong *bench.ConfigError
+	if errors.As(err, &wrong) {
+		return app.Usagef("%w", err)
+	}
 	if err != nil {
 		return err
 	}

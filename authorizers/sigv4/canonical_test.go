@@ -64,6 +64,8 @@ func TestWithoutSignature(t *testing.T) {
 		"X-Amz-Signature=1&a=%2B&b&X-Amz-Date=":   "a=%2B&b",
 		"X-Amz-Signature=1":                       "",
 		"X-Amz-Date=mine&a=1":                     "X-Amz-Date=mine&a=1",
+		"a=%2B&X-Amz-Date=mine":                   "a=%2B&X-Amz-Date=mine",
+		"a=1&X-Amz-Signatur%65=2&X-Amz-Date=3":    "a=1",
 		"%58-Amz-Date=1&X-Amz-Signature=2&x-amz=": "x-amz=",
 	} {
 		if got := WithoutSignature(query); got != want {

@@ -259,15 +259,21 @@ func basic(t time.Time) string { return t.UTC().Format(basicFormat) }
 // whoever sees them could use the URL until it expires (contract/control-plane.md §3.10). A query that is not presigned
 // comes back as it is, without an allocation.
 func WithoutSignature(query string) string {
-	if !strings.Contains(query, paramSignature) {
+	if !strings.Contains(query, paramSignature) && !strings.Contains(query, "%") { // names may be encoded too
 		return query
 	}
 	var kept []string
+	presigned := false
 	for member := range strings.SplitSeq(query, "&") {
 		name, _, _ := strings.Cut(member, "=")
-		if !ofSignature(unescape(name)) {
+		name = unescape(name)
+		presigned = presigned || name == paramSignature
+		if !ofSignature(name) {
 			kept = append(kept, member)
 		}
+	}
+	if !presigned {
+		return query
 	}
 	return strings.Join(kept, "&")
 }

@@ -107,7 +107,7 @@ func (s *Server) send(m arrival, route *router.Route) {
 	}
 	s.metrics.message(p.API(), p.Stage(), route.Key(), directionIn)
 	if expect == gateway.ExpectNothing {
-		s.unsettled.hold(p, &x.event, start) // before Failed can be told of it
+		s.unsettled.hold(p, &x.event, m.start) // before Failed can be told of it
 		s.cfg.Sender.Send(ctx, sent, nil)
 		x.endSpan(nil)
 		x.observe(0, nil, 0)

@@ -23,15 +23,20 @@ func CheckRecord(edge gateway.EdgeID, c *gateway.Connection) error {
 	return nil
 }
 
-// extraSize bounds what caller and handshake take as JSON.
+// extraSize bounds what caller and query take as JSON. A Journal stores nothing else of a handshake: its headers are where
+// clients show themselves by tokens, and nobody reads them after a crash.
 func extraSize(c *gateway.Connection) int {
 	if c.Caller == nil && c.Handshake == nil {
 		return 0
 	}
-	text, err := json.Marshal(struct {
+	stored := struct {
 		Caller    *gateway.Caller
-		Handshake *gateway.Handshake
-	}{c.Caller, c.Handshake})
+		Handshake gateway.Handshake
+	}{Caller: c.Caller}
+	if c.Handshake != nil {
+		stored.Handshake.Query = c.Handshake.Query
+	}
+	text, err := json.Marshal(stored)
 	if err != nil {
 		return MaxRecordBytes
 	}

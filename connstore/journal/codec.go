@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/sallyport/sallyport/connstore"
@@ -65,8 +64,9 @@ func appendHeader(dst []byte, k kind, number uint64) []byte {
 
 // appendOpen appends the open record of c.
 func appendOpen(dst []byte, c *gateway.Connection) []byte {
+	more := extraOf(c)
 	dst = append(dst, byte(opOpen))
-	dst = binary.AppendUvarint(dst, uint64(openBodySize(c)))
+	dst = binary.AppendUvarint(dst, uint64(openBodySize(c, more)))
 	dst = appendStr(dst, c.ID)
 	dst = binary.AppendVarint(dst, c.ConnectedAt.UnixMilli())
 	dst = appendStr(dst, c.API)
@@ -75,7 +75,7 @@ func appendOpen(dst []byte, c *gateway.Connection) []byte {
 	dst = appendStr(dst, c.SourceIP)
 	dst = appendStr(dst, c.UserAgent)
 	dst = appendStr(dst, c.Authorizer)
-	if more := extraOf(c); len(more) > 0 {
+	if len(more) > 0 {
 		dst = appendStr(dst, more)
 	}
 	return dst
@@ -83,36 +83,32 @@ func appendOpen(dst []byte, c *gateway.Connection) []byte {
 
 // extra is what only some connections have. It stands behind the other fields as JSON, and is left out where there is nothing.
 type extra struct {
-	Caller    *gateway.Caller    `json:"caller,omitempty"`
-	Handshake *gateway.Handshake `json:"handshake,omitempty"`
+	Caller    gateway.Caller `json:"caller,omitzero"`
+	Handshake keptHandshake  `json:"handshake,omitzero"`
 }
 
-// secretHeaders are those of a kept handshake that are not stored: who reads the store shall not be able to use them.
-var secretHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "X-Amz-Security-Token", "Sec-WebSocket-Protocol"}
+// keptHandshake is what is stored of a gateway.Handshake: the query, which a $disconnect after a crash tells. Nobody would read
+// the headers, and they are where clients show themselves by tokens and cookies.
+type keptHandshake struct {
+	Query string `json:"query,omitempty"`
+}
 
-// extraOf leaves out what would let a reader of the store in: the API key's value and secretHeaders. An event after a crash
-// lacks them.
+// extraOf leaves out what would let a reader of the store in: the API key's value and the handshake's headers.
 func extraOf(c *gateway.Connection) []byte {
-	if c.Caller == nil && c.Handshake == nil {
-		return nil
-	}
-	e := extra{c.Caller, c.Handshake}
+	var e extra
 	if c.Caller != nil {
-		caller := *c.Caller
-		caller.APIKey = ""
-		e.Caller = &caller
+		e.Caller = *c.Caller
+		e.Caller.APIKey = ""
 	}
-	if c.Handshake != nil && len(c.Handshake.Header) > 0 {
-		kept := *c.Handshake
-		kept.Header = maps.Clone(kept.Header)
-		for _, name := range secretHeaders {
-			kept.Header.Del(name)
-		}
-		e.Handshake = &kept
+	if c.Handshake != nil {
+		e.Handshake.Query = c.Handshake.Query
+	}
+	if e == (extra{}) {
+		return nil
 	}
 	text, err := json.Marshal(e)
 	if err != nil {
-		return nil // can't be: strings and maps of them
+		return nil // can't be: strings
 	}
 	return text
 }
@@ -131,22 +127,20 @@ func appendStr[S ~string | ~[]byte](dst []byte, s S) []byte {
 
 // openSize returns how many bytes appendOpen appends.
 func openSize(c *gateway.Connection) int {
-	body := openBodySize(c)
+	body := openBodySize(c, extraOf(c))
 	return 1 + uvarintSize(uint64(body)) + body
 }
 
-func openBodySize(c *gateway.Connection) int {
+// openBodySize takes what extraOf made of c.
+func openBodySize(c *gateway.Connection, more []byte) int {
 	ms := c.ConnectedAt.UnixMilli()
-	return strSize(len(c.ID)) + uvarintSize(uint64(ms)<<1^uint64(ms>>63)) +
+	size := strSize(len(c.ID)) + uvarintSize(uint64(ms)<<1^uint64(ms>>63)) +
 		strSize(len(c.API)) + strSize(len(c.Stage)) + strSize(len(c.DomainName)) + strSize(len(c.SourceIP)) +
-		strSize(len(c.UserAgent)) + strSize(len(c.Authorizer)) + extraSize(c)
-}
-
-func extraSize(c *gateway.Connection) int {
-	if more := extraOf(c); len(more) > 0 {
-		return strSize(len(more))
+		strSize(len(c.UserAgent)) + strSize(len(c.Authorizer))
+	if len(more) > 0 {
+		size += strSize(len(more))
 	}
-	return 0
+	return size
 }
 
 func closeSize(id gateway.ConnectionID) int {
@@ -244,7 +238,12 @@ func decodeBody(o op, body []byte) (entry, error) {
 		if text := r.str(); r.cut || text != "" && json.Unmarshal([]byte(text), &more) != nil {
 			e.damaged = true
 		} else {
-			e.conn.Caller, e.conn.Handshake = more.Caller, more.Handshake
+			if more.Caller != (gateway.Caller{}) {
+				e.conn.Caller = &more.Caller
+			}
+			if more.Handshake.Query != "" {
+				e.conn.Handshake = &gateway.Handshake{Query: more.Handshake.Query}
+			}
 		}
 	}
 	if e.conn.Authorizer != nil && !json.Valid(e.conn.Authorizer) {

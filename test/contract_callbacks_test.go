@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"github.com/sallyport/sallyport/control"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/internal/app"
 )
@@ -30,18 +30,14 @@ func asSigned(c *app.Config) {
 var rootKey = aws.Credentials{AccessKeyID: rootKeyID, SecretAccessKey: rootKeySecret}
 
 // newKey makes an access key that is good for these.
-func newKey(t *testing.T, g *stageGateway, api gateway.APIID, action control.Action) aws.Credentials {
+func newKey(t *testing.T, g *stageGateway, api gateway.APIID, action string) aws.Credentials {
 	t.Helper()
-	client, err := control.NewClient(control.ClientConfig{Admin: g.Admin, Credentials: control.Credentials{AccessKeyID: rootKeyID, SecretAccessKey: rootKeySecret}})
-	if err != nil {
-		t.Fatal(err)
+	response, text := signedCall(t, rootKey, "POST", "http://"+g.Admin+"/v1/access-keys", fmt.Sprintf(`{"apis":[%q],"actions":[%q]}`, api, action))
+	var key struct{ AccessKeyID, SecretAccessKey string }
+	if err := json.Unmarshal([]byte(text), &key); err != nil || response.StatusCode != http.StatusCreated {
+		t.Fatalf("%s %s: %v", response.Status, text, err)
 	}
-	defer client.Close()
-	key, err := client.CreateAccessKey(t.Context(), control.AccessKeyRequest{APIs: []gateway.APIID{api}, Actions: []control.Action{action}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret}
+	return aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey}
 }
 
 // signedCall makes a callback as Amazon's SDK for Go signs it, with more header lines, and returns the answer with its body.

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 )
 
 // The destinations with a name; any other is the path of a file.
@@ -24,13 +26,18 @@ const (
 	// queueLines is how many lines may wait for a destination; more are dropped and counted, since an access log must not
 	// hold up the events that it tells of.
 	queueLines = 8192
+	// maxClosing is how many destinations may still write what was queued when they went out of use. More means that a
+	// destination takes nothing, and each keeps a whole queue.
+	maxClosing = 16
+	// reopenTime is how long Reopen waits for what was queued.
+	reopenTime = 5 * time.Second
 	// fileMode lets the owner's group read: the lines have addresses of clients in them.
 	fileMode = 0o640
 )
 
 // Config says where lines go.
 type Config struct {
-	// Stdout and Stderr are required.
+	// Stdout and Stderr are required, and take concurrent writes: one may come back into use while its old queue is written.
 	Stdout, Stderr io.Writer
 	// Logger is told when a destination fails or drops lines; nil discards that.
 	Logger *slog.Logger
@@ -40,9 +47,11 @@ type Config struct {
 type Sink struct {
 	cfg Config
 
-	change sync.Mutex   // one Use, Reopen or Close at a time
-	mu     sync.RWMutex // guards the field below; Write holds it for reading
-	queue  map[string]*destination
+	change  sync.Mutex     // one Use, Reopen or Close at a time; guards the field below
+	closing []*destination // those that write what was queued when they went out of use
+
+	mu    sync.RWMutex // guards the field below; Write holds it for reading
+	queue map[string]*destination
 }
 
 // destination is a file or stream with its queue and the goroutine that empties it.
@@ -64,20 +73,14 @@ func NewSink(c Config) *Sink {
 	return &Sink{cfg: c, queue: make(map[string]*destination)}
 }
 
-// Use opens the destinations named, leaves those open that were before, and closes the others once their lines are written.
-// When one can't be opened, nothing changes.
+// Use opens the destinations named, leaves those open that were before, and takes the others out of use: these are closed
+// when their queues are written, which it does not wait for. When one can't be opened, nothing changes.
 func (s *Sink) Use(names []string) error {
-	over, err := s.use(names)
-	for _, d := range over { // nobody can write to them any more
-		d.finish()
-	}
-	return err
-}
-
-// use returns the destinations that are not used any more. When it fails, those are the ones that it had opened.
-func (s *Sink) use(names []string) (over []*destination, err error) {
 	s.change.Lock()
 	defer s.change.Unlock()
+	if s.pruneClosing(); len(s.closing) >= maxClosing {
+		return fmt.Errorf("access log: %d destinations that are out of use still do not take their lines", len(s.closing))
+	}
 	opened := make(map[string]*destination)
 	s.mu.RLock()
 	known := s.queue
@@ -88,10 +91,12 @@ func (s *Sink) use(names []string) (over []*destination, err error) {
 		}
 		d, err := s.open(name)
 		if err != nil {
-			return slices.Collect(maps.Values(opened)), err
+			s.endLocked(slices.Collect(maps.Values(opened)))
+			return err
 		}
 		opened[name] = d
 	}
+	var over []*destination
 	s.mu.Lock()
 	next := make(map[string]*destination, len(names))
 	for name, d := range s.queue {
@@ -106,16 +111,43 @@ func (s *Sink) use(names []string) (over []*destination, err error) {
 	}
 	s.queue = next
 	s.mu.Unlock()
-	return over, nil
+	s.endLocked(over)
+	return nil
+}
+
+// endLocked closes destinations that nobody can write to any more.
+func (s *Sink) endLocked(over []*destination) {
+	for _, d := range over {
+		close(d.lines)
+	}
+	s.closing = append(s.closing, over...)
+}
+
+// pruneClosing forgets those that are through.
+func (s *Sink) pruneClosing() {
+	s.closing = slices.DeleteFunc(s.closing, func(d *destination) bool {
+		select {
+		case <-d.done:
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 // Reopen opens every file anew by its name, for those who have renamed it: what comes from now on goes to the new file, what
-// was queued to the old one. It returns when that is written. A file that can't be opened again keeps its old one; the
-// error tells of all of those.
+// was queued to the old one. It returns when that is written, or has not been for a while. A file that can't be opened
+// again keeps its old one; the error tells of all of those.
 func (s *Sink) Reopen() error {
 	over, err := s.reopen()
-	for _, d := range over { // nobody can write to them any more
-		d.finish()
+	limit := time.NewTimer(reopenTime)
+	defer limit.Stop()
+	for _, d := range over {
+		select {
+		case <-d.done:
+		case <-limit.C:
+			return errors.Join(err, fmt.Errorf("access log: %s does not take what was queued", d.name))
+		}
 	}
 	return err
 }
@@ -124,6 +156,9 @@ func (s *Sink) Reopen() error {
 func (s *Sink) reopen() (over []*destination, err error) {
 	s.change.Lock()
 	defer s.change.Unlock()
+	if s.pruneClosing(); len(s.closing) >= maxClosing {
+		return nil, fmt.Errorf("access log: %d destinations that are out of use still do not take their lines", len(s.closing))
+	}
 	s.mu.RLock()
 	known := maps.Clone(s.queue)
 	s.mu.RUnlock()
@@ -142,6 +177,7 @@ func (s *Sink) reopen() (over []*destination, err error) {
 		s.mu.Unlock()
 		over = append(over, old)
 	}
+	s.endLocked(over)
 	return over, errors.Join(faults...)
 }
 
@@ -153,13 +189,14 @@ func (s *Sink) open(name string) (*destination, error) {
 	case Stderr:
 		d.out = s.cfg.Stderr
 	default:
-		file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, fileMode)
+		// Without O_NONBLOCK a named pipe that nobody reads holds up whoever opens it; so it is an error.
+		file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, fileMode)
 		if err != nil {
 			return nil, fmt.Errorf("access log: %w", err)
 		}
 		d.file, d.out = file, file
 	}
-	go d.run() // finish waits for it
+	go d.run() // Close waits for it
 	return d, nil
 }
 
@@ -186,23 +223,16 @@ func (s *Sink) Close(ctx context.Context) error {
 	over := s.queue
 	s.queue = make(map[string]*destination)
 	s.mu.Unlock()
-	for _, d := range over {
-		close(d.lines)
-	}
-	for _, d := range over {
+	s.endLocked(slices.Collect(maps.Values(over)))
+	for _, d := range s.closing {
 		select {
 		case <-d.done:
 		case <-ctx.Done():
 			return errors.New("access log: not everything was written in time")
 		}
 	}
+	s.closing = nil
 	return nil
-}
-
-// finish writes what is queued and closes the destination.
-func (d *destination) finish() {
-	close(d.lines)
-	<-d.done
 }
 
 // run writes lines until the queue is closed; those that have come meanwhile go out in one write.

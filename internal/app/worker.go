@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/bus"
@@ -97,18 +98,34 @@ func (p *process) reload() {
 		p.console.Problems("the definitions have faults, so the running ones stay:", problems)
 		return
 	}
-	if err := p.accessLog.Use(destinations(table)); err != nil {
+	if err := p.replace(table); err != nil {
 		p.console.Println(p.console.in(red, "the definitions were not taken: "+err.Error()))
 		return
 	}
-	// Workers first, so that no edge sends to a subject that nobody serves yet.
-	if err := p.serve(table); err != nil {
-		p.console.Println(p.console.in(red, "the definitions were not taken: "+err.Error()))
-		return
-	}
-	p.live.Swap(table)
 	p.console.Println(p.console.in(green, "the definitions were reloaded; no connection was cut"))
 	p.printStages()
+}
+
+// replace makes a table live, or leaves everything as it was.
+func (p *process) replace(table *router.Table) error {
+	running, wanted := destinations(p.live.Load()), destinations(table)
+	// Both until the new table is live: events of the running one end meanwhile.
+	if err := p.accessLog.Use(slices.Concat(running, wanted)); err != nil {
+		return err
+	}
+	kept := running
+	defer func() {
+		if err := p.accessLog.Use(kept); err != nil { // all of them are open
+			p.logger.Error("access logs that are not used any more stay open", "error", err)
+		}
+	}()
+	// Workers first, so that no edge sends to a subject that nobody serves yet.
+	if err := p.serve(table); err != nil {
+		return err
+	}
+	p.live.Swap(table)
+	kept = wanted
+	return nil
 }
 
 // startWatching reloads definitions when they are saved, in dev.

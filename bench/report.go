@@ -13,9 +13,11 @@ type Report struct {
 	URLs     []string      `json:"urls"`
 	Settings Settings      `json:"settings"`
 	// Stopped says that the run was ended before its time.
-	Stopped     bool        `json:"stopped"`
-	Connections Connections `json:"connections"`
-	Messages    Messages    `json:"messages"`
+	Stopped bool `json:"stopped"`
+	// StartSeconds is from the start of the server to its first accepted connection, when the run started it.
+	StartSeconds float64     `json:"startSeconds,omitempty"`
+	Connections  Connections `json:"connections"`
+	Messages     Messages    `json:"messages"`
 
 	// Corrected says that Latency counts from when a message was due, by a schedule; else it is Service.
 	Corrected bool     `json:"corrected"`

@@ -49,6 +49,7 @@ func Run(ctx context.Context, config Config) (result *Report, err error) {
 		return nil, err
 	}
 	config.Job.Sources = config.sources(target.Address.Addr())
+	var started time.Duration
 	if config.Start != "" {
 		s, err := startServer(ctx, &config, target.Address)
 		if err != nil {
@@ -56,8 +57,10 @@ func Run(ctx context.Context, config Config) (result *Report, err error) {
 		}
 		defer func() { err = errors.Join(err, s.stop()) }()
 		config.PIDs = []int{s.cmd.Process.Pid}
+		started = s.took
 	}
 	r := &run{config: config, report: newReport(&config)}
+	r.report.StartSeconds = started.Seconds()
 	if len(config.PIDs) > 0 {
 		if r.meter, err = newMeter(config.PIDs, nil); err != nil {
 			return nil, err

@@ -16,6 +16,9 @@ func (r *Report) WriteTable(out io.Writer) error {
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
 	row(string(r.Scenario), "%s", strings.Join(r.URLs, " "))
+	if r.StartSeconds > 0 {
+		row("start", "%s to the first accepted connection", micros(r.StartSeconds*1e6))
+	}
 	c := &r.Connections
 	row("connections", "%d opened, %d failed, %d lost", c.Opened, c.Failed, c.Lost)
 	if c.OpenSeconds > 0 {

@@ -11,6 +11,7 @@ import (
 type callers struct {
 	w      *Worker
 	target *wire.Target
+	signer *signer  // or nil
 	conns  []caller // by -1-Conn.Index
 	free   []int
 	// queue is bounded by the messages that may be under way: a connection's next call follows its last.
@@ -43,7 +44,11 @@ func newCallers(w *Worker, target *wire.Target) *callers {
 	if n == 0 {
 		n = CallersByDefault
 	}
-	return &callers{w: w, target: target, conns: make([]caller, n)}
+	c := &callers{w: w, target: target, conns: make([]caller, n)}
+	if w.job.AccessKeyID != "" {
+		c.signer = newSigner(w.job.AccessKeyID, w.job.SecretAccessKey, target.Host)
+	}
+	return c
 }
 
 // do makes a call, now or when a connection is free.
@@ -62,7 +67,11 @@ func (c *callers) do(x call) {
 
 func (c *callers) begin(slot int, x call) {
 	c.conns[slot].busy, c.conns[slot].call = true, x
-	c.w.loop.Request(c.conns[slot].conn, "POST", x.path, x.body)
+	request := wire.Call{Method: "POST", Path: x.path, Body: x.body}
+	if c.signer != nil {
+		request.Header = c.signer.header(x.path, x.body, time.Now())
+	}
+	c.w.loop.Request(c.conns[slot].conn, request)
 }
 
 // dial opens one more connection when one is missing.

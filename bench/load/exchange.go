@@ -1,6 +1,10 @@
 package load
 
-import "time"
+import (
+	"time"
+
+	"github.com/sallyport/sallyport/bench/wire"
+)
 
 // sender causes one message for a connection: by sending one that is answered, or by a push from outside.
 type sender interface {
@@ -227,6 +231,6 @@ type requestSender struct{ w *Worker }
 
 func (s *requestSender) send(index int, _ time.Duration) bool {
 	c := s.w.peers[index].conn
-	s.w.loop.Request(c, s.w.job.Method, c.Target().Path, []byte(s.w.job.Body))
+	s.w.loop.Request(c, wire.Call{Method: s.w.job.Method, Path: c.Target().Path, Body: []byte(s.w.job.Body)})
 	return true
 }

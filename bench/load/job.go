@@ -62,6 +62,9 @@ type Job struct {
 	NATSCreds string `json:"natsCreds,omitempty"`
 	Prefix    string `json:"prefix,omitempty"`
 	Callers   int    `json:"callers,omitempty"`
+	// AccessKeyID, when set, and SecretAccessKey sign the calls.
+	AccessKeyID     string `json:"accessKeyId,omitempty"`
+	SecretAccessKey string `json:"secretAccessKey,omitempty"`
 	// Deaf is how many of a hundred connections never read. They get messages, but are not counted on.
 	Deaf int `json:"deaf,omitempty"`
 

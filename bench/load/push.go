@@ -32,7 +32,7 @@ func newPushSender(ctx context.Context, w *Worker) (sender, error) {
 	}
 	path, _, _ := strings.Cut(target.Path, "?")
 	w.callers = newCallers(w, target)
-	s := &postSender{w: w, message: message, prefix: strings.TrimSuffix(path, "/") + "/@connections/"}
+	s := &postSender{w: w, message: message, prefix: strings.TrimSuffix(path, "/") + "/%40connections/"}
 	w.callers.failed = func(index int, now time.Duration) {
 		if f, ok := w.scenario.(interface{ failed(int, time.Duration) }); ok {
 			f.failed(index, now)
@@ -41,7 +41,7 @@ func newPushSender(ctx context.Context, w *Worker) (sender, error) {
 	return s, nil
 }
 
-// postSender pushes by POST {callback}/@connections/{id}.
+// postSender pushes by POST {callback}/@connections/{id}, with the @ escaped as the AWS SDKs do.
 type postSender struct {
 	w       *Worker
 	message *template

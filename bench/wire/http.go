@@ -24,17 +24,23 @@ const (
 	partTrailer
 )
 
-// Request sends a request: its method, path and body, to the target's host with the target's headers. The connection
-// takes the next one after Answered.
-func (l *Loop) Request(c *Conn, method, path string, body []byte) {
-	b := append(l.frame[:0], method...)
-	b = append(append(append(b, ' '), path...), " HTTP/1.1\r\n"...)
-	b = append(b, c.target.head...)
-	if len(body) > 0 || method == "POST" || method == "PUT" {
-		b = strconv.AppendInt(append(b, "Content-Length: "...), int64(len(body)), 10)
+// Call is an HTTP request, to the target's host with the target's headers.
+type Call struct {
+	Method, Path string
+	Header       []byte // further whole lines
+	Body         []byte
+}
+
+// Request sends a request. The connection takes the next one after Answered.
+func (l *Loop) Request(c *Conn, call Call) {
+	b := append(l.frame[:0], call.Method...)
+	b = append(append(append(b, ' '), call.Path...), " HTTP/1.1\r\n"...)
+	b = append(append(b, c.target.head...), call.Header...)
+	if len(call.Body) > 0 || call.Method == "POST" || call.Method == "PUT" {
+		b = strconv.AppendInt(append(b, "Content-Length: "...), int64(len(call.Body)), 10)
 		b = append(b, "\r\n"...)
 	}
-	l.frame = append(append(b, "\r\n"...), body...)
+	l.frame = append(append(b, "\r\n"...), call.Body...)
 	l.put(c, l.frame)
 }
 

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/sallyport/sallyport/bench/load"
+	"github.com/sallyport/sallyport/internal/app"
 )
 
 type greetingFlags struct {
@@ -110,15 +112,23 @@ func (c benchEcho) Run(ctx context.Context, std streams) error {
 type pushFlags struct {
 	IDMessage string `name:"id-message" default:"{\"action\":\"id\"}" placeholder:"TEXT" help:"A client sends this to learn its connection's id: the answer is the id, or JSON with connectionId (${default})."`
 	Callback  string `placeholder:"URL" help:"Post to this URL and /@connections/{id}; by default the one that clients connect to."`
+	Sign      bool   `help:"Sign the posts, as serve asks for, with the key in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."`
 	Callers   int    `default:"64" placeholder:"N" help:"HTTP connections that post (${default})."`
 	NATS      string `name:"nats" placeholder:"URL" help:"Publish to the connections' subjects at this NATS instead."`
 	NATSCreds string `name:"nats-creds" placeholder:"FILE" help:"Credentials file for --nats."`
 	Prefix    string `default:"sallyport" placeholder:"TOKEN" help:"First token of every subject, for --nats (${default})."`
 }
 
-func (f *pushFlags) fill(job *load.Job) {
+func (f *pushFlags) fill(job *load.Job) error {
 	job.IDMessage, job.Callback, job.Callers = f.IDMessage, f.Callback, f.Callers
 	job.NATS, job.NATSCreds, job.Prefix = f.NATS, f.NATSCreds, f.Prefix
+	if f.Sign {
+		job.AccessKeyID, job.SecretAccessKey = os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
+		if job.AccessKeyID == "" || job.SecretAccessKey == "" {
+			return app.Usagef("--sign needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+		}
+	}
+	return nil
 }
 
 type benchPush struct {
@@ -137,8 +147,8 @@ func (benchPush) Help() string {
     sallyport bench push ws://127.0.0.1:8080/bench/dev --connections 1000
     sallyport bench push ws://127.0.0.1:8080/bench/dev --connections 1000 --rate 50000 --nats nats://127.0.0.1:4222
 
-The latency is from the call to the arrival at the client; "call" is the HTTP call alone. Calls are not signed, as dev
-takes them; under serve, post to the admin listener with --callback.`
+The latency is from the call to the arrival at the client; "call" is the HTTP call alone. dev takes calls that are not
+signed; for serve, use --sign.`
 }
 
 // Run measures.
@@ -148,7 +158,9 @@ func (c benchPush) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	c.messageFlags.fill(&config.Job)
-	c.pushFlags.fill(&config.Job)
+	if err := c.pushFlags.fill(&config.Job); err != nil {
+		return err
+	}
 	config.Job.Hello, config.Job.Ready, config.Job.Message = c.Hello, c.Ready, c.Message
 	return c.run(ctx, std, config)
 }
@@ -178,7 +190,9 @@ func (c benchFanout) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	c.messageFlags.fill(&config.Job)
-	c.pushFlags.fill(&config.Job)
+	if err := c.pushFlags.fill(&config.Job); err != nil {
+		return err
+	}
 	if c.Via == "message" {
 		config.Job.IDMessage = ""
 	}

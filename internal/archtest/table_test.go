@@ -65,7 +65,7 @@ type module struct {
 var modules = []module{
 	// NATS: one package speaks it, one stores in it; the examples and the load generator are its users.
 	{path: "github.com/nats-io/nats.go", may: []string{"bus", "connstore/journal", "examples", "bench"}},
-	{path: "github.com/nats-io/nats-server/v2", may: []string{"bus"}},
+	{path: "github.com/nats-io/nats-server/v2", may: []string{"bus", "bench/peers/nats"}},
 
 	{path: "github.com/gobwas/ws", may: []string{"edge", "bench"}},
 	{path: "github.com/HdrHistogram/hdrhistogram-go", may: []string{"bench/load"}},

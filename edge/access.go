@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -39,9 +39,13 @@ func newGrant(a *gateway.Authorization) *grant {
 func (s *Server) authorize(h *handshake) error {
 	p := h.program
 	rules := p.ConnectRules()
-	ev := s.authorizationEvent(h)
+	a := p.Authorizer()
+	var ev *gateway.Event // dear to make, and most APIs need none
+	if a != nil || rules.HasParameters() {
+		ev = s.authorizationEvent(h)
+	}
 	allowed := &gateway.Authorization{}
-	if a := p.Authorizer(); a != nil {
+	if a != nil {
 		var err error
 		if allowed, err = s.askAuthorizer(h, a, ev); err != nil {
 			return err
@@ -68,32 +72,21 @@ func (s *Server) authorize(h *handshake) error {
 	if err := rules.CheckParameters(ev); err != nil {
 		return err
 	}
-	s.keep(h, ev.Header)
+	s.keep(h)
 	return nil
 }
 
-// authorizationEvent is the $connect event as authorizers and parameters see it: without what authorizing adds.
+// authorizationEvent is the $connect event as authorizers and parameters see it: without what authorizing adds, and with the
+// headers of this hop, which of all events authorizers' alone have (contract/websocket-api.md §6.1, §10.1).
 func (s *Server) authorizationEvent(h *handshake) *gateway.Event {
 	p := h.program
 	return &gateway.Event{
 		Kind: gateway.EventConnect, API: h.conn.API, Stage: h.conn.Stage, Route: gateway.RouteConnect, Expect: gateway.ExpectReply,
-		Connection: h.conn.ID, Request: h.request, Header: connectHeader(h.head.header, h.arrived),
+		Connection: h.conn.ID, Request: h.request, Header: h.authorizerHeader(),
 		Context: s.lifeContext(p, h.conn, event.MessageInfo{
-			Kind: gateway.EventConnect, Request: h.request, Time: h.arrived, Query: &event.QueryInfo{Raw: h.query},
+			Kind: gateway.EventConnect, Request: h.request, Time: h.arrived, Query: &event.QueryInfo{Raw: h.eventQuery()},
 		}, gateway.RouteConnect),
 	}
-}
-
-// asAuthorizersSee adds to ev what ends at this hop: of all events theirs alone have it (contract/websocket-api.md §6.1).
-func asAuthorizersSee(ev *gateway.Event, client gateway.Header) *gateway.Event {
-	seen := *ev
-	seen.Header = maps.Clone(ev.Header)
-	for name, values := range client {
-		if strings.EqualFold(name, "Connection") || strings.EqualFold(name, "Upgrade") {
-			seen.Header[name] = values
-		}
-	}
-	return &seen
 }
 
 // askAuthorizer asks an authorizer about a handshake.
@@ -113,7 +106,7 @@ func (s *Server) askAuthorizer(h *handshake, a *router.Authorizer, ev *gateway.E
 	path, query := wireTarget(h.head.target) // h.path may be encoded otherwise, and signatures are over the client's bytes
 	asked := s.now()
 	question := &gateway.AuthorizationRequest{
-		Event: asAuthorizersSee(ev, h.head.header), Method: h.head.method, Host: h.host, Path: path, Query: query,
+		Event: ev, Method: h.head.method, Host: h.host, Path: path, Query: query, Header: h.head.header,
 	}
 	allowed, err := authorizer.Authorize(ctx, question)
 	if s.stopping() {
@@ -176,19 +169,41 @@ func (s *Server) checkKey(h *handshake, allowed *gateway.Authorization) error {
 	return nil
 }
 
-// keep remembers the parts of the handshake that later events carry too.
-func (s *Server) keep(h *handshake, header gateway.Header) {
+// keep remembers the parts of the handshake that later events carry too. What the client showed itself by in the query is
+// not among them: it would be stored, and go with every event.
+func (s *Server) keep(h *handshake) {
 	headers, query := h.program.Keeps(gateway.HandshakeHeaders), h.program.Keeps(gateway.HandshakeQuery)
 	if !headers && !query {
 		return
 	}
 	h.conn.Handshake = &gateway.Handshake{}
 	if headers {
-		h.conn.Handshake.Header = header
+		h.conn.Handshake.Header = h.connectHeader()
 	}
 	if query {
 		h.conn.Handshake.Query = h.eventQuery()
+		if a := h.program.Authorizer(); a != nil {
+			h.conn.Handshake.Query = withoutParameters(h.conn.Handshake.Query, a.IdentityParameters())
+		}
 	}
+}
+
+// withoutParameters is a raw query without the parameters of those names. What does not need to change stays as it came.
+func withoutParameters(query string, names []string) string {
+	if len(names) == 0 {
+		return query
+	}
+	var kept []string
+	for member := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(member, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if !slices.Contains(names, name) {
+			kept = append(kept, member)
+		}
+	}
+	return strings.Join(kept, "&")
 }
 
 // admitMessage decides whether a message may go to its route. It costs nothing where the API says nothing of it.

@@ -35,6 +35,7 @@ type handshake struct {
 	conn    *gateway.Connection // kept as long as the connection; unchanged once it is recorded
 	own     string              // of its prefix
 	request gateway.RequestID   // of $connect
+	trace   string              // the trace id, unless the client has one
 	accept  string              // subprotocol that the backend chose
 	step    step                // where it stands
 	span    trace.Span          // nil when nothing is traced
@@ -53,7 +54,8 @@ func newHandshake(nc net.Conn, early []byte, head requestHead) *handshake {
 }
 
 // upgrade takes a handshake from its head to a socket, or to the answer that refuses it:
-// resolve → identify → record → $connect → 101. It blocks as long as the journal and the backend take, both bounded.
+// resolve → throttle → authorize → record → hold → $connect → 101. It blocks as long as the authorizer, the journal and the
+// backend take, all bounded.
 func (s *Server) upgrade(h *handshake) {
 	h.arrived = s.now()
 	if !s.enter() {
@@ -140,7 +142,7 @@ func checkUpgrade(head *requestHead, p *router.Program) error {
 
 // admit gives the connection its id, records it and asks the backend.
 func (s *Server) admit(h *handshake) error {
-	h.request = gateway.NewRequestID()
+	h.request, h.trace = gateway.NewRequestID(), newTraceID(h.arrived)
 	*h.conn = gateway.Connection{
 		ID: gateway.NewConnectionID(s.cfg.Journal.Edge()), API: h.program.API(), Stage: h.program.Stage(),
 		// The journal keeps milliseconds, so an event of ours and one of a take-over say the same.

@@ -88,37 +88,69 @@ func (s *Server) connectEvent(h *handshake, route *router.Route) *gateway.Event 
 	return &gateway.Event{
 		Kind: gateway.EventConnect, API: h.conn.API, Stage: h.conn.Stage, Route: route.Key(), Subject: route.Subject(),
 		Expect: gateway.ExpectReply, Timeout: route.Timeout(), Connection: h.conn.ID, Request: h.request, Context: b,
-		Header: connectHeader(h.head.header, h.arrived),
+		Header: h.connectHeader(),
 	}
 }
 
 // eventQuery is the query that events tell: where it was a signature's too, the application's part of it alone.
 func (h *handshake) eventQuery() string {
-	if a := h.program.Authorizer(); a != nil && a.Type() == gateway.AuthorizerType(gateway.AuthorizerIAM) {
+	if h.signed() {
 		return sigv4.WithoutSignature(h.query)
 	}
 	return h.query
 }
 
+// signed reports whether the API asks clients to sign their handshakes.
+func (h *handshake) signed() bool {
+	a := h.program.Authorizer()
+	return a != nil && a.Type() == gateway.AuthorizerTypeIAM
+}
+
 // connectHeader is the client's header in the client's case, less what ends at this hop and what is reserved, and with a
-// trace id. The X-Forwarded-* headers are added where a proxy event is made of it (schemas/proxy).
-func connectHeader(from gateway.Header, now time.Time) gateway.Header {
-	const traceID = "X-Amzn-Trace-Id"
-	h := make(gateway.Header, len(from)+1)
-	for name, values := range from {
-		switch {
-		case strings.EqualFold(name, "Connection"), strings.EqualFold(name, "Upgrade"), strings.EqualFold(name, "Content-Length"):
-		case bus.Reserved(name):
-		default:
-			h[name] = values
+// trace id. A signature is not told either: whoever sees it could use it for minutes (contract/rest-api.md §8.1 for REST).
+// The X-Forwarded-* headers are added where a proxy event is made of it (schemas/proxy).
+func (h *handshake) connectHeader() gateway.Header {
+	signed := h.signed()
+	return h.header(func(name string) bool {
+		return isHopHeader(name) || signed && isSignatureHeader(name)
+	})
+}
+
+// authorizerHeader is what a REQUEST authorizer sees: the headers of this hop too (contract/websocket-api.md §10.1).
+func (h *handshake) authorizerHeader() gateway.Header {
+	return h.header(func(string) bool { return false })
+}
+
+// header is the client's header less what is reserved and what is left out, with the trace id.
+func (h *handshake) header(leftOut func(name string) bool) gateway.Header {
+	out := make(gateway.Header, len(h.head.header)+1)
+	for name, values := range h.head.header {
+		if !bus.Reserved(name) && !leftOut(name) {
+			out[name] = values
 		}
 	}
-	if h.Get(traceID) == "" {
-		var b [12]byte
-		_, _ = rand.Read(b[:])                                                                      // never fails: crypto/rand ends the process instead
-		h.Set(traceID, fmt.Sprintf("Root=1-%08x-%s", uint32(now.Unix()), hex.EncodeToString(b[:]))) //nolint:gosec // 32 bits by X-Ray's format
+	if out.Get(headerTraceID) == "" {
+		out.Set(headerTraceID, h.trace)
 	}
-	return h
+	return out
+}
+
+// headerTraceID is X-Ray's, which Amazon's gateway adds (contract/websocket-api.md §6.1).
+const headerTraceID = "X-Amzn-Trace-Id"
+
+// newTraceID makes the trace id of a handshake whose client has none.
+func newTraceID(now time.Time) string {
+	var b [12]byte
+	_, _ = rand.Read(b[:])                                                             // never fails: crypto/rand ends the process instead
+	return fmt.Sprintf("Root=1-%08x-%s", uint32(now.Unix()), hex.EncodeToString(b[:])) //nolint:gosec // 32 bits by X-Ray's format
+}
+
+func isHopHeader(name string) bool {
+	return strings.EqualFold(name, "Connection") || strings.EqualFold(name, "Upgrade") || strings.EqualFold(name, "Content-Length")
+}
+
+func isSignatureHeader(name string) bool {
+	return strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "X-Amz-Security-Token")
 }
 
 // headerCarrier reads a trace that the client began.

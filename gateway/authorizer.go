@@ -13,6 +13,8 @@ type AuthorizerType string
 const (
 	AuthorizerRequest AuthorizerType = "REQUEST"
 	AuthorizerJWT     AuthorizerType = "JWT"
+	// AuthorizerTypeIAM is that of AuthorizerIAM. No definition names it: it needs no settings.
+	AuthorizerTypeIAM AuthorizerType = AuthorizerIAM
 )
 
 // What Route.Authorizer may say beside the name of an authorizer.
@@ -59,8 +61,10 @@ const (
 type AuthorizationRequest struct {
 	// Event is the event that waits for its authorization; its context has no authorizer member yet.
 	Event *Event
-	// Method, Host, Path and Query are those of the request line as they came, for signatures.
+	// Method, Host, Path and Query are those of the request line as they came, for signatures; so is Header, of which the
+	// event has not all.
 	Method, Host, Path, Query string
+	Header                    Header
 	// Report is the authorizer's to fill before it returns, also where it refuses: the access log tells of it.
 	Report AuthorizationReport
 }

@@ -24,7 +24,7 @@ type AuthorizerKind interface {
 
 // openAuthorizers opens those authorizers of p that workers run.
 func (w *Worker) openAuthorizers(p *router.Program, live table) (served []bus.ServedRoute, failed []Unopened) {
-	for _, a := range p.Authorizers() {
+	for _, a := range p.RequestAuthorizers() {
 		if a.Native() || a.Integration() == nil {
 			continue
 		}

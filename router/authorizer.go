@@ -26,7 +26,7 @@ type Authorizer struct {
 // Name returns the authorizer's name in the definition, or IAM.
 func (a *Authorizer) Name() string { return a.name }
 
-// Type returns REQUEST, JWT, or gateway.AuthorizerIAM.
+// Type returns REQUEST, JWT or gateway.AuthorizerTypeIAM.
 func (a *Authorizer) Type() gateway.AuthorizerType { return a.kind }
 
 // Settings returns the definition's words, nil for IAM. The caller must not change them.
@@ -62,6 +62,18 @@ func (a *Authorizer) Identity(ev *gateway.Event) ([]string, error) {
 			Because(fmt.Errorf("authorizer %s: no identity source is there", a.name))
 	}
 	return found, nil
+}
+
+// IdentityParameters returns the names of the query parameters that are identity sources: what clients show themselves by,
+// which is nothing to keep.
+func (a *Authorizer) IdentityParameters() []string {
+	var names []string
+	for _, source := range a.sources {
+		if source.Part() == mapping.PartQuery {
+			names = append(names, source.Name())
+		}
+	}
+	return names
 }
 
 // authorizerTypes are the integration types that can answer an authorizer.
@@ -181,7 +193,7 @@ func (c *check) connectAuthorizer() *gateway.AuthorizerSettings {
 func (c *check) buildAuthorizer(p *Program, name string) *Authorizer {
 	a := &Authorizer{name: name, timeout: p.limits.Integration}
 	if name == gateway.AuthorizerIAM {
-		a.kind = gateway.AuthorizerType(gateway.AuthorizerIAM)
+		a.kind = gateway.AuthorizerTypeIAM
 		return a
 	}
 	a.settings = c.api.Authorizers[name]

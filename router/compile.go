@@ -94,7 +94,7 @@ func buildRoute(p *Program, c *check, key gateway.RouteKey, route *gateway.Route
 		twoWay:      c.kind.twoWay(key, route),
 		integration: withGreedy(integration, greedy),
 		timeout:     p.limits.Integration,
-		rules:       c.buildRules(p, key, route),
+		Rules:       c.buildRules(p, key, route),
 	}
 	if integration.TimeoutInMillis > 0 {
 		r.timeout = time.Duration(integration.TimeoutInMillis) * time.Millisecond

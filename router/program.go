@@ -104,13 +104,13 @@ func (p *Program) Request(method, escapedPath string) (*Route, map[string]string
 
 // Route is one route of a Program. It never changes.
 type Route struct {
+	Rules
 	key         gateway.RouteKey
 	subject     string
 	twoWay      bool
 	integration *gateway.Integration
 	timeout     time.Duration
 	context     []byte
-	rules       rules
 	// pattern is the key's path, for HTTP routes other than $default.
 	pattern pattern
 }

@@ -2,7 +2,6 @@ package router
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,8 +13,9 @@ import (
 	"github.com/sallyport/sallyport/router/mapping"
 )
 
-// rules is what a route asks of a client before its integration is run.
-type rules struct {
+// Rules is what a route asks of a client before its integration is run. It never changes. The order in which an edge holds a
+// client to them stands in edge/access.go.
+type Rules struct {
 	scopes     []string
 	throttle   *gateway.Throttle
 	apiKey     bool
@@ -30,25 +30,28 @@ type requiredParameter struct {
 }
 
 // Scopes returns the scopes of which the client needs one; none means that it needs none.
-func (r *Route) Scopes() []string { return r.rules.scopes }
+func (r *Rules) Scopes() []string { return r.scopes }
 
 // Throttle returns the bucket of the route: the stage's routeSettings, else the route's own; nil for none.
-func (r *Route) Throttle() *gateway.Throttle { return r.rules.throttle }
+func (r *Rules) Throttle() *gateway.Throttle { return r.throttle }
 
 // APIKeyRequired reports whether the route asks for one of the API's keys.
-func (r *Route) APIKeyRequired() bool { return r.rules.apiKey }
+func (r *Rules) APIKeyRequired() bool { return r.apiKey }
 
 // HasModels reports whether Validate has anything to do.
-func (r *Route) HasModels() bool { return r.rules.validator != nil }
+func (r *Rules) HasModels() bool { return r.validator != nil }
 
 // Validate holds a message to the route's models. The error has CodeBadRequest; its cause says what is wrong, for the log
 // (contract/websocket-api.md §8.3). It may take a hundred times the message's size of memory while it runs, so that callers
 // bound how many run at once. CodeInternal is a fault of the validator itself.
-func (r *Route) Validate(body []byte) error { return r.rules.validator.validate(body) }
+func (r *Rules) Validate(body []byte) error { return r.validator.validate(body) }
+
+// HasParameters reports whether CheckParameters has anything to look for.
+func (r *Rules) HasParameters() bool { return len(r.parameters) > 0 }
 
 // CheckParameters reports a required parameter that the event lacks. The error has CodeBadRequest.
-func (r *Route) CheckParameters(ev *gateway.Event) error {
-	for _, p := range r.rules.parameters {
+func (r *Rules) CheckParameters(ev *gateway.Event) error {
+	for _, p := range r.parameters {
 		if p.source.Value(ev) == "" {
 			return gateway.Errorf(gateway.CodeBadRequest, "Bad Request").Because(errors.New("missing " + p.name))
 		}
@@ -58,26 +61,25 @@ func (r *Route) CheckParameters(ev *gateway.Event) error {
 
 // access is what a program knows of access beyond its routes.
 type access struct {
-	throttle    *gateway.Throttle
-	connect     *Route // the rules of $connect, also where no integration runs it; it has no integration of its own
-	authorizer  *Authorizer
-	authorizers []*Authorizer
-	keys        map[[sha256.Size]byte]*gateway.APIKey
-	keyFromAuth bool
-	hold        gateway.PostDuringConnect
-	keeps       []gateway.HandshakePart
-	accessLog   *accesslog.Log
+	throttle           *gateway.Throttle
+	connect            Rules // of $connect, also where no integration runs it
+	authorizer         *Authorizer
+	requestAuthorizers []*Authorizer
+	keys               map[[sha256.Size]byte]*gateway.APIKey
+	keyFromAuth        bool
+	hold               gateway.PostDuringConnect
+	keeps              []gateway.HandshakePart
+	accessLog          *accesslog.Log
 }
 
 // Throttle returns the bucket of all events of the stage together, nil for none.
 func (p *Program) Throttle() *gateway.Throttle { return p.access.throttle }
 
 // ConnectThrottle returns the bucket of handshakes, nil for none.
-func (p *Program) ConnectThrottle() *gateway.Throttle { return p.access.connect.rules.throttle }
+func (p *Program) ConnectThrottle() *gateway.Throttle { return p.access.connect.throttle }
 
-// ConnectRules returns what $connect asks of a client, also where no integration runs that route. Only its rules may be
-// asked for.
-func (p *Program) ConnectRules() *Route { return p.access.connect }
+// ConnectRules returns what $connect asks of a client, also where no integration runs that route.
+func (p *Program) ConnectRules() *Rules { return &p.access.connect }
 
 // PostDuringConnect returns what happens to callbacks while $connect is under way.
 func (p *Program) PostDuringConnect() gateway.PostDuringConnect { return p.access.hold }
@@ -93,19 +95,15 @@ func (p *Program) AccessLog() *accesslog.Log { return p.access.accessLog }
 // Authorizer returns the authorizer of $connect, nil when everybody may connect.
 func (p *Program) Authorizer() *Authorizer { return p.access.authorizer }
 
-// Authorizers returns the REQUEST authorizers, for those who answer them. The caller must not change the slice.
-func (p *Program) Authorizers() []*Authorizer { return p.access.authorizers }
+// RequestAuthorizers returns the REQUEST authorizers of the API, whether $connect uses them or not, for those who answer them.
+// The caller must not change the slice.
+func (p *Program) RequestAuthorizers() []*Authorizer { return p.access.requestAuthorizers }
 
-// APIKey returns the key with that value. What is compared are digests, so the time that it takes tells nothing of how near a
-// wrong value is.
+// APIKey returns the key with that value. It is looked up by its digest, so the time that it takes tells nothing of how near
+// a wrong value is.
 func (p *Program) APIKey(value string) (*gateway.APIKey, bool) {
-	sum := sha256.Sum256([]byte(value))
-	for known, key := range p.access.keys {
-		if subtle.ConstantTimeCompare(known[:], sum[:]) == 1 {
-			return key, true
-		}
-	}
-	return nil, false
+	key, ok := p.access.keys[sha256.Sum256([]byte(value))]
+	return key, ok
 }
 
 // HasAPIKey reports whether a key has that name.
@@ -219,8 +217,8 @@ func (c *check) checkParameters(key gateway.RouteKey, r *gateway.Route) {
 }
 
 // buildRules takes a route that has passed the checks.
-func (c *check) buildRules(p *Program, key gateway.RouteKey, r *gateway.Route) rules {
-	out := rules{throttle: stageThrottle(c.api, p.stage, key)}
+func (c *check) buildRules(p *Program, key gateway.RouteKey, r *gateway.Route) Rules {
+	out := Rules{throttle: stageThrottle(c.api, p.stage, key)}
 	if r == nil {
 		return out
 	}
@@ -248,13 +246,13 @@ func stageThrottle(api *gateway.API, stage gateway.StageName, key gateway.RouteK
 func (c *check) buildAccess(p *Program) {
 	a := &p.access
 	connect := c.api.Routes[gateway.RouteConnect]
-	a.connect = &Route{key: gateway.RouteConnect, rules: c.buildRules(p, gateway.RouteConnect, connect)}
+	a.connect = c.buildRules(p, gateway.RouteConnect, connect)
 	if connect != nil && connect.Authorizer != "" && connect.Authorizer != gateway.AuthorizerNone {
 		a.authorizer = c.buildAuthorizer(p, connect.Authorizer)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.api.Authorizers)) {
 		if c.api.Authorizers[name].Type == gateway.AuthorizerRequest {
-			a.authorizers = append(a.authorizers, c.buildAuthorizer(p, name))
+			a.requestAuthorizers = append(a.requestAuthorizers, c.buildAuthorizer(p, name))
 		}
 	}
 	a.keys = make(map[[sha256.Size]byte]*gateway.APIKey, len(c.api.APIKeys))

@@ -35,10 +35,11 @@ stages: {dev: {}}
 // decide is what both backends below do with an authorizer's event.
 func decide(event []byte) (status int, answer []byte) {
 	var ask struct {
-		Type, MethodARN       string
-		QueryStringParameters map[string]string
+		Type, MethodARN                string
+		Headers, QueryStringParameters map[string]string
 	}
-	if json.Unmarshal(event, &ask) != nil || ask.Type != "REQUEST" {
+	if json.Unmarshal(event, &ask) != nil || ask.Type != "REQUEST" ||
+		ask.Headers["Connection"] != "Upgrade" || ask.Headers["Upgrade"] != "websocket" || ask.Headers["content-length"] != "0" {
 		return http.StatusBadRequest, nil
 	}
 	effect := "Deny"

@@ -52,7 +52,7 @@ func New(c Config) (*Authorizer, error) {
 func (a *Authorizer) Authorize(ctx context.Context, r *gateway.AuthorizationRequest) (*gateway.Authorization, error) {
 	start := a.now()
 	key, err := a.verifier.Verify(ctx, &sigv4.Request{
-		Method: r.Method, Host: r.Host, Path: r.Path, Query: r.Query, Header: r.Event.Header,
+		Method: r.Method, Host: r.Host, Path: r.Path, Query: r.Query, Header: r.Header,
 	})
 	if err != nil {
 		err = refuse(err)

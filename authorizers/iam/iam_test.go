@@ -71,8 +71,8 @@ func handshake(t *testing.T, id, secret, style string) *gateway.AuthorizationReq
 		header[strings.ToLower(name)] = v
 	}
 	return &gateway.AuthorizationRequest{
-		Event:  &gateway.Event{Kind: gateway.EventConnect, API: "chat", Stage: "prod", Route: "$connect", Header: header},
-		Method: "GET", Host: r.Host, Path: path, Query: query,
+		Event:  &gateway.Event{Kind: gateway.EventConnect, API: "chat", Stage: "prod", Route: "$connect"},
+		Method: "GET", Host: r.Host, Path: path, Query: query, Header: header,
 	}
 }
 

@@ -18,7 +18,7 @@ func (p *process) authorizers(invoker gateway.Invoker) func(*router.Program, *ro
 			return request.New(request.Config{
 				Invoker: invoker, API: program.API(), Stage: program.Stage(), Name: a.Name(), Subject: a.Subject(), Timeout: a.Timeout(),
 			})
-		case gateway.AuthorizerType(gateway.AuthorizerIAM):
+		case gateway.AuthorizerTypeIAM:
 			return iam.New(iam.Config{Keys: p.keys})
 		case gateway.AuthorizerJWT:
 			return p.jwtAuthorizer(a)

@@ -26,6 +26,7 @@ const (
 	sourceMultiHeader
 	sourceQuery
 	sourceMultiQuery
+	sourcePath
 	sourceBody    // the whole body
 	sourceInBody  // a value inside a JSON body
 	sourceContext // a value of the event's context
@@ -34,7 +35,7 @@ const (
 // source is where a parameter's value comes from.
 type source struct {
 	kind sourceKind
-	// name is the constant's text, or a header's name.
+	// name is the constant's text, or the name of a header, a query parameter or a path parameter.
 	name string
 	// path leads into the context; body into the message.
 	path path
@@ -88,11 +89,11 @@ func parseRequestSource(s string) (source, *SyntaxError) {
 	case "multivalueheader":
 		return named(s, name, source{kind: sourceMultiHeader, name: name})
 	case "querystring":
-		return named(s, name, source{kind: sourceQuery, path: path{memberStep(contextQuery), memberStep(name)}})
+		return named(s, name, source{kind: sourceQuery, name: name, path: path{memberStep(contextQuery), memberStep(name)}})
 	case "multivaluequerystring":
-		return named(s, name, source{kind: sourceMultiQuery, path: path{memberStep(contextQuery), memberStep(name)}})
+		return named(s, name, source{kind: sourceMultiQuery, name: name, path: path{memberStep(contextQuery), memberStep(name)}})
 	case "path":
-		return named(s, name, source{kind: sourceContext, path: path{memberStep(contextPath), memberStep(name)}})
+		return named(s, name, source{kind: sourcePath, name: name, path: path{memberStep(contextPath), memberStep(name)}})
 	}
 	start := len(s) - len(rest)
 	if rest == "body" {
@@ -142,7 +143,7 @@ func (s *source) values(r *reading) []string {
 		if text, ok := r.body.find(nil, &s.body); ok {
 			return []string{string(text)}
 		}
-	case sourceContext:
+	case sourcePath, sourceContext:
 		return textValue(s.path.find(r.context))
 	}
 	return nil
@@ -200,6 +201,39 @@ func ParseSource(text string) (*Source, error) {
 	}
 	return &Source{source: found}, nil
 }
+
+// Part is the part of an event that a source reads.
+type Part uint8
+
+// The parts.
+const (
+	PartConstant Part = iota + 1 // none: it is a text
+	PartHeader
+	PartQuery
+	PartPath
+	PartBody
+	PartContext // stage variables too
+)
+
+// Part returns the part of an event that the source reads.
+func (s *Source) Part() Part {
+	switch s.source.kind {
+	case sourceConstant:
+		return PartConstant
+	case sourceHeader, sourceMultiHeader:
+		return PartHeader
+	case sourceQuery, sourceMultiQuery:
+		return PartQuery
+	case sourcePath:
+		return PartPath
+	case sourceBody, sourceInBody:
+		return PartBody
+	}
+	return PartContext
+}
+
+// Name returns the name of the header or of the parameter that the source reads, or the text of a constant.
+func (s *Source) Name() string { return s.source.name }
 
 // Value returns what the source finds in an event; of several values the last, and "" for none.
 func (s *Source) Value(ev *gateway.Event) string {

@@ -117,8 +117,10 @@ func (i *issuer) authorizer(t testing.TB, values ...string) *jwt.Authorizer {
 	f = must(t, f, err)
 	t.Cleanup(f.Close)
 	c, err := keysets.NewCache(keysets.CacheConfig{Source: f.Keys, Now: clock})
+	c = must(t, c, err)
+	t.Cleanup(c.Close)
 	a, err2 := jwt.New(jwt.Config{
-		Issuer: i.URL, Audience: []string{"web", "chat"}, Keys: must(t, c, err), Now: clock,
+		Issuer: i.URL, Audience: []string{"web", "chat"}, Keys: c, Now: clock,
 		Identity: func(*gateway.Event) ([]string, error) { return values, nil },
 	})
 	return must(t, a, err2)

@@ -138,6 +138,7 @@ func worker(t *testing.T, store keysets.Store, c *clock) *keysets.Cache {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(cache.Close)
 	return cache
 }
 

@@ -21,6 +21,7 @@ func TestAuthorizerTypes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(cache.Close)
 	maker := (&process{keys: &accesskeys.Store{}, keySets: cache}).authorizers(checkingOnly)
 	config, err := routerConfig("sallyport", 0)
 	if err != nil {

@@ -29,7 +29,11 @@ func (p *process) startKeySets(ctx context.Context, _ context.CancelCauseFunc) e
 	}
 	var err error
 	p.keySets, err = keysets.NewCache(keysets.CacheConfig{Source: p.askKeySet, RefreshAfter: edgeRefresh, Logger: p.logger})
-	return err
+	if err != nil {
+		return err
+	}
+	p.life.onStop("questions about token issuers", func(context.Context) error { p.keySets.Close(); return nil })
+	return nil
 }
 
 func (p *process) serveKeySets(ctx context.Context) error {
@@ -67,6 +71,7 @@ func (p *process) serveKeySets(ctx context.Context) error {
 		return err
 	}
 	p.life.onStop("keys of token issuers", func(context.Context) error {
+		cache.Close() // first: what the server answers may wait for it
 		server.Close()
 		fetcher.Close()
 		return nil

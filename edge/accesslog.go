@@ -74,7 +74,7 @@ func (s *Server) logRefused(k *socket, p *router.Program, r gateway.RequestID, s
 	if !logs(p) {
 		return
 	}
-	b := k.prefix.appendTo(nil)
+	b := k.appendContext(nil)
 	if found := p.Route(route); found != nil {
 		b = append(b, found.Context()...)
 	}

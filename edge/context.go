@@ -8,21 +8,22 @@ import (
 	"github.com/sallyport/sallyport/schemas/event"
 )
 
-// prefix is what a connection brings to the context of each of its events: event.AppendConnection's bytes, in three
-// pieces. The first and the last are usually those of many connections, and kept once.
-type prefix struct {
-	address, client *string
-	own             string
+// prefix is what many connections bring to the contexts of their events: the first and the last piece of
+// event.AppendConnection's bytes, kept once for all. The piece between them, which is the connection's own, is written
+// anew for each event.
+type prefix struct{ address, client *string }
+
+// contextSize is at least how long appendContext's bytes are.
+func (k *socket) contextSize() int {
+	const own = 128 // names, id, time and address
+	return len(*k.prefix.address) + own + len(*k.prefix.client)
 }
 
-// size is how long the prefix is.
-func (p *prefix) size() int { return len(*p.address) + len(p.own) + len(*p.client) }
-
-// appendTo appends the prefix.
-func (p *prefix) appendTo(dst []byte) []byte {
-	dst = append(dst, *p.address...)
-	dst = append(dst, p.own...)
-	return append(dst, *p.client...)
+// appendContext appends what event.AppendConnection would.
+func (k *socket) appendContext(dst []byte) []byte {
+	dst = append(dst, *k.prefix.address...)
+	dst = event.AppendConnectionOwn(dst, k.conn)
+	return append(dst, *k.prefix.client...)
 }
 
 // sharedTexts keeps one copy of texts that many connections have. It forgets them all when there are too many: clients
@@ -58,27 +59,17 @@ func sharedText[T string | []byte](s *sharedTexts, text T) *string {
 }
 
 // settle makes c as small as it can be before it is kept as long as the connection: texts that others have too are
-// shared, and id and address are pieces of the prefix's own part, which it returns.
-func (s *sharedTexts) settle(c *gateway.Connection) (own string) {
+// shared, and its own are pieces of one.
+func (s *sharedTexts) settle(c *gateway.Connection) {
 	c.DomainName, c.UserAgent = *sharedText(s, c.DomainName), *sharedText(s, c.UserAgent)
-	own = string(event.AppendConnectionOwn(nil, c))
-	c.ID, c.SourceIP = gateway.ConnectionID(piece(own, string(c.ID))), piece(own, c.SourceIP)
-	return own
+	own := string(c.ID) + c.SourceIP
+	c.ID, c.SourceIP = gateway.ConnectionID(own[:len(c.ID)]), own[len(c.ID):]
 }
 
-// piece returns the part of text that equals part, or part itself.
-func piece(text, part string) string {
-	if i := strings.Index(text, part); i >= 0 {
-		return text[i : i+len(part)]
-	}
-	return part
-}
-
-// newPrefix is that of a connection whose own part settle has returned. What an authorizer left, or the handshake, is in
-// the client's piece.
-func (s *sharedTexts) newPrefix(c *gateway.Connection, own string) prefix {
-	p := prefix{own: own}
-	p.address = sharedText(s, event.AppendConnectionAddress(nil, c))
+// newPrefix is that of a connection. What an authorizer left, or the handshake, is in the client's piece, and hardly
+// anybody else's.
+func (s *sharedTexts) newPrefix(c *gateway.Connection) prefix {
+	p := prefix{address: sharedText(s, event.AppendConnectionAddress(nil, c))}
 	client := event.AppendConnectionClient(nil, c)
 	if c.Caller == nil && c.Handshake == nil && len(c.Authorizer) == 0 {
 		p.client = sharedText(s, client)

@@ -33,7 +33,6 @@ type handshake struct {
 	host    string // as the client wrote it
 	program *router.Program
 	conn    *gateway.Connection // kept as long as the connection; unchanged once it is recorded
-	own     string              // of its prefix
 	request gateway.RequestID   // of $connect
 	trace   string              // the trace id, unless the client has one
 	accept  string              // subprotocol that the backend chose
@@ -149,7 +148,7 @@ func (s *Server) admit(h *handshake) error {
 		ConnectedAt: h.arrived.UTC().Truncate(time.Millisecond), DomainName: withoutPort(h.host),
 		SourceIP: peerIP(h.nc.RemoteAddr().String()), UserAgent: h.head.header.Get("User-Agent"),
 	}
-	h.own = s.texts.settle(h.conn)
+	s.texts.settle(h.conn)
 	h.step = stepThrottle
 	if err := s.throttleConnect(h.program, h.arrived); err != nil {
 		return err
@@ -202,7 +201,7 @@ func (s *Server) record(c *gateway.Connection) error {
 // open turns an admitted handshake into a socket. Whatever happens to the client from here on, its $disconnect is told.
 func (s *Server) open(h *handshake) {
 	response := s.buffers.get()
-	k := s.newSocket(h.conn, s.texts.newPrefix(h.conn, h.own))
+	k := s.newSocket(h.conn, s.texts.newPrefix(h.conn))
 	k.link = s.engine.open(h.nc, k)
 	deflate := negotiateDeflate(h.head.header)
 	if k.window = deflate.window; k.window != 0 {

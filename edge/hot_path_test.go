@@ -47,7 +47,8 @@ func hotSocket(t testing.TB) (*socket, *sink) {
 	}
 	c := &gateway.Connection{ID: gateway.NewConnectionID("EDGE"), API: "chat", Stage: "dev", ConnectedAt: time.Now(),
 		DomainName: "test.local", SourceIP: "192.0.2.1"}
-	k := s.newSocket(c, s.texts.newPrefix(c, s.texts.settle(c)))
+	s.texts.settle(c)
+	k := s.newSocket(c, s.texts.newPrefix(c))
 	out := new(sink)
 	k.link = out
 	s.remember(k)

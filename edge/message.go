@@ -138,13 +138,13 @@ func (x *exchange) fill(p *router.Program, request gateway.RequestID, in inbound
 	k, route := x.socket, x.route
 	if x.buf == nil {
 		const roomForMessage = 320 // AppendMessage's members with room to spare
-		size := k.prefix.size() + len(route.Context()) + roomForMessage
+		size := k.contextSize() + len(route.Context()) + roomForMessage
 		if !in.owned {
 			size += len(in.payload)
 		}
 		x.buf = make([]byte, 0, size)
 	}
-	b := k.prefix.appendTo(x.buf)
+	b := k.appendContext(x.buf)
 	b = append(b, route.Context()...)
 	b = event.AppendMessage(b, event.MessageInfo{
 		Kind: gateway.EventMessage, Request: request, MessageID: gateway.NewRequestID(), Time: x.start,

@@ -12,8 +12,8 @@ import (
 // asks it for its deadlines. docs/connection.md draws its states.
 //
 // There is one for each idle connection, so what only some need is behind a pointer, times are Unix nanoseconds, and
-// small fields stand together: 208 bytes. With its gateway.Connection (160), the prefix's own text (112), the link (48)
-// and the places in hub and journal an idle connection holds about 650 bytes (TestSizes).
+// small fields stand together: 192 bytes. With its gateway.Connection (160) and its texts (32), the link (48) and the
+// places in hub and journal an idle connection holds about 500 bytes (TestSizes).
 type socket struct {
 	server *Server
 	link   link // set before the socket is reachable

@@ -33,5 +33,5 @@ func (c devCommand) Run(ctx context.Context, std streams) error {
 	}
 	config := c.config(app.ModeDev, std)
 	config.Files, config.Listen, config.Run, config.DrainTimeout = files, c.Listen, c.Command, c.DrainTimeout
-	return app.Run(ctx, config)
+	return runNode(ctx, config)
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os"
+	"sync"
 
 	"github.com/sallyport/sallyport/internal/app"
+	"github.com/sallyport/sallyport/internal/gcpace"
 )
 
 // nodeFlags are common to dev and serve.
@@ -49,4 +52,17 @@ func logLevel(name string) slog.Level {
 		return slog.LevelError
 	}
 	return slog.LevelInfo
+}
+
+// runNode runs a gateway. Unless GOGC is set, how often memory is collected follows the load.
+func runNode(ctx context.Context, config app.Config) error {
+	if config.Getenv("GOGC") != "" {
+		return app.Run(ctx, config)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var pacing sync.WaitGroup
+	defer pacing.Wait()
+	defer cancel()
+	pacing.Go(func() { gcpace.New().Run(ctx) })
+	return app.Run(ctx, config)
 }

@@ -42,5 +42,5 @@ func (c serveCommand) Run(ctx context.Context, std streams) error {
 	signal.Notify(reopen, syscall.SIGHUP)
 	defer signal.Stop(reopen)
 	config.Reopen = reopen
-	return app.Run(ctx, config)
+	return runNode(ctx, config)
 }

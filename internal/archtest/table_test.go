@@ -31,6 +31,7 @@ var imports = []row{
 
 	{"internal/telemetry", nil},
 	{"internal/runner", nil},
+	{"internal/gcpace", nil},
 	{"internal/app", []string{
 		"gateway", "schemas", "router", "bus", "connstore", "edge", "integrations", "control", "authorizers", "accesskeys",
 		"accesslog", "throttle", "internal",

@@ -18,7 +18,7 @@ func (s *idle) tick(now time.Duration) time.Duration {
 	if s.from == 0 {
 		s.from = now
 	}
-	const interval = time.Second / pingRate
+	interval := time.Duration(w.job.Workers) * time.Second / pingRate
 	for range sendsPerTick {
 		due := s.from + time.Duration(s.next)*interval
 		if due > now || s.next == len(w.peers) {

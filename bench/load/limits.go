@@ -16,9 +16,9 @@ const (
 	sendsPerTick = 128
 	// longestWait is how long a worker sleeps when nothing is due.
 	longestWait = time.Second
-	// pingRate is how many connections a worker checks in a second at the end of `idle`: few enough that the answers
-	// are not a storm that one measures itself.
-	pingRate = 5000
+	// pingRate is how many connections are checked in a second at the end of `idle`, by all workers together: few enough
+	// that the answers are not a storm that one measures itself.
+	pingRate = 20_000
 	// hopeless is how many handshakes may fail, with none that succeeded, before a worker gives up.
 	hopeless = 64
 )

@@ -83,7 +83,7 @@ func (w *world) series() []*series {
 		{"fanout", []*server{
 			w.sallyport("fanout", append([]string{"--nats", "nats://" + addressNATS}, w.fanout()...)),
 			w.natsServer("fanout", append([]string{
-				"--via", "message", "--hello", "CONNECT {\"verbose\":false}\r\nSUB all 1\r\n",
+				"--via", "message", "--hello", "CONNECT {\"verbose\":false}\r\nSUB all 1\r\nPING\r\n", "--ready", "PONG",
 				"--message", fmt.Sprintf("PUB all %d\r\n%s\r\n", payload, strings.Repeat("x", payload)), "--expect", "MSG all",
 			}, w.fanout()...)),
 		}, []figure{{"lag of the last, p50", "µs", func(r *bench.Report) float64 { return present(r.Last).P50 }}}},
@@ -160,7 +160,7 @@ func (w *world) natsServer(scenario string, args []string) *server {
 
 // natsEcho asks a responder: each client has a subject of its own for the answers.
 func (w *world) natsEcho(scenario string, args []string) *server {
-	args = append([]string{"--hello", "CONNECT {\"verbose\":false}\r\nSUB r%c 1\r\n"}, args...)
+	args = append([]string{"--hello", "CONNECT {\"verbose\":false}\r\nSUB r%c 1\r\nPING\r\n", "--ready", "PONG"}, args...)
 	if scenario == "echo" {
 		args = append([]string{"--message", fmt.Sprintf("PUB bench.work r%%c %d\r\n%s\r\n", payload, strings.Repeat("x", payload)), "--expect", "MSG r"}, args...)
 	}

@@ -123,25 +123,39 @@ func cleanValue(v string) bool {
 // eventHeader builds the headers of an event. The client's own are on it for $connect and requests only, as the edge
 // gives them.
 func eventHeader(ev *gateway.Event) nats.Header {
-	h := make(nats.Header, 4+len(ev.Header))
-	for name, values := range ev.Header {
+	const own = 3 // Context, Opcode, Ack
+	h, one := make(nats.Header, own+len(ev.Header)), make([]string, 0, own)
+	copyHeader(h, ev.Header)
+	if len(ev.Context) > 0 {
+		one = set(h, one, HeaderContext, string(ev.Context))
+	}
+	if ev.Binary {
+		one = set(h, one, HeaderOpcode, OpcodeBinary)
+	}
+	if ev.Expect == gateway.ExpectAck {
+		set(h, one, HeaderAck, ackWanted)
+	}
+	return h
+}
+
+// copyHeader copies what passes.
+func copyHeader(to nats.Header, from gateway.Header) {
+	for name, values := range from {
 		if !passes(name) {
 			continue
 		}
 		if values = cleanValues(values); len(values) > 0 {
-			h[name] = values
+			to[name] = values
 		}
 	}
-	if len(ev.Context) > 0 {
-		h[HeaderContext] = []string{string(ev.Context)}
-	}
-	if ev.Binary {
-		h[HeaderOpcode] = []string{OpcodeBinary}
-	}
-	if ev.Expect == gateway.ExpectAck {
-		h[HeaderAck] = []string{ackWanted}
-	}
-	return h
+}
+
+// set sets a header of one value, which becomes a piece of ones; that has room for all.
+func set(h nats.Header, ones []string, name, value string) []string {
+	n := len(ones)
+	ones = append(ones, value)
+	h[name] = ones[n : n+1 : n+1]
+	return ones
 }
 
 // control is what the reserved headers of a message say.
@@ -261,24 +275,27 @@ func publicMessage(body []byte) string {
 	return strings.ToValidUTF8(string(body), "\uFFFD")
 }
 
+// plainReply builds the message for a reply like replyMessage, but leaves out the headers where there is nothing but a
+// body to tell: 200 is what their absence means, and they are half the cost of a message.
+func plainReply(subject string, r *gateway.Reply) *nats.Msg {
+	if (r.Status == 0 || r.Status == 200) && len(r.Header) == 0 && !r.Binary && !looksLikePubAck(r.Body) {
+		return &nats.Msg{Subject: subject, Data: r.Body}
+	}
+	return replyMessage(subject, r)
+}
+
 // replyMessage builds the message for a reply.
 func replyMessage(subject string, r *gateway.Reply) *nats.Msg {
-	h := make(nats.Header, 2+len(r.Header))
-	for name, values := range r.Header {
-		if !passes(name) {
-			continue
-		}
-		if values = cleanValues(values); len(values) > 0 {
-			h[name] = values
-		}
-	}
+	const own = 2 // Status, Opcode
+	h, one := make(nats.Header, own+len(r.Header)), make([]string, 0, own)
+	copyHeader(h, r.Header)
 	status := statusOK
 	if r.Status != 0 && r.Status != 200 {
 		status = strconv.Itoa(r.Status)
 	}
-	h[HeaderStatus] = []string{status}
+	one = set(h, one, HeaderStatus, status)
 	if r.Binary {
-		h[HeaderOpcode] = []string{OpcodeBinary}
+		set(h, one, HeaderOpcode, OpcodeBinary)
 	}
 	return &nats.Msg{Subject: subject, Header: h, Data: r.Body}
 }

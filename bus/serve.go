@@ -80,7 +80,7 @@ func (s *Server) outcome(subject string, want gateway.Expect, reply *gateway.Rep
 	case len(reply.Body) > s.conn.PayloadCap():
 		return errorMessage(subject, errAnswerTooLarge())
 	}
-	return replyMessage(subject, reply)
+	return plainReply(subject, reply)
 }
 
 func errAnswerTooLarge() *gateway.Error {

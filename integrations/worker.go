@@ -99,9 +99,9 @@ func (w *Worker) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply,
 		return nil, gateway.Errorf(gateway.CodeUnavailable, "nobody serves this route any more")
 	}
 	if limit := timeout(o.route.Timeout, ev.Timeout); limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
-		defer cancel()
+		bounded := withTimeout(ctx, limit)
+		defer bounded.end()
+		ctx = bounded
 	}
 	start := time.Now()
 	reply, err := w.run(ctx, o, ev)

@@ -22,11 +22,10 @@ func IsCallback(escapedPath string) bool {
 }
 
 // Callback reads the address of a callback: behind the mapping key of a custom domain, /{api}/{stage} or
-// {api}.{domain}/{stage}, with the $default stage left
-// out, behind /{stage} without an API, or bare (DESIGN §4). What the address does not name stays empty in the result and
-// is not checked by the connection's owner.
+// {api}.{domain}/{stage}, with the $default stage left out, behind /{stage} without an API, or bare (DESIGN §4). What the
+// address does not name stays empty in the result and is not checked by the connection's owner.
 //
-// The error's codes: CodeNotFound (no callback at all), CodeForbidden (no such API or stage), CodeBadRequest (malformed
+// The error's codes: CodeNotFound (no callback at all, or nothing that the rest of a custom domain knows), CodeForbidden (no such API or stage), CodeBadRequest (malformed
 // id; the message is the one that Amazon's clients know).
 func (t *Table) Callback(host, escapedPath string) (gateway.ConnectionRef, error) {
 	before, escapedID, ok := splitCallback(escapedPath)
@@ -34,7 +33,11 @@ func (t *Table) Callback(host, escapedPath string) (gateway.ConnectionRef, error
 		return gateway.ConnectionRef{}, gateway.Errorf(gateway.CodeNotFound, "Not Found")
 	}
 	ref, ok := t.callbackOwner(host, before)
-	if !ok {
+	switch {
+	case ok:
+	case t.custom.find(host).takesAll(): // contract/websocket-api.md §9.2
+		return gateway.ConnectionRef{}, gateway.Errorf(gateway.CodeNotFound, "Not Found")
+	default:
 		return gateway.ConnectionRef{}, gateway.Errorf(gateway.CodeForbidden, "Forbidden")
 	}
 	id, err := url.PathUnescape(escapedID)

@@ -98,6 +98,9 @@ func (m mappings) resolve(path string) (Address, bool) {
 	return Address{}, false
 }
 
+// takesAll reports whether a mapping has an empty key, so that every path of the domain is somebody's.
+func (m mappings) takesAll() bool { return len(m) > 0 && m[len(m)-1].key == "" }
+
 // callback finds the stage behind the segments before @connections: the key of a mapping, as Amazon has it
 // (contract/websocket-api.md §9.1), or the name of one of the domain's stages, which the common recipe
 // https://{domainName}/{stage} makes.

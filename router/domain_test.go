@@ -22,7 +22,7 @@ func domainTable(tb testing.TB) *Table {
 	tb.Helper()
 	chat := websocketAPI("$default")
 	chat.Stages = map[gateway.StageName]*gateway.Stage{
-		"prod": {Domains: domainsOf("api.example.com/chat")}, "beta": {Domains: domainsOf("*.example.net")},
+		"prod": {Domains: domainsOf("api.example.com/chat", "keyed.example.org/chat")}, "beta": {Domains: domainsOf("*.example.net")},
 	}
 	shop := httpAPI("$default")
 	shop.Stages = map[gateway.StageName]*gateway.Stage{
@@ -90,19 +90,17 @@ func TestCallbackOnCustomDomains(t *testing.T) {
 		{"api.example.com", "/prod", "/prod"}, // of two APIs: the id decides
 		{"a.example.net", "", "chat/beta"},
 		{"a.example.net", "/beta", "chat/beta"},
-		{"a.example.net", "/prod", "-"},
-		{"api.example.com", "/chat/prod", "-"},
+		{"a.example.net", "/prod", "not_found"},
+		{"keyed.example.org", "/nope", "forbidden"},
+		{"api.example.com", "/chat/prod", "not_found"}, // the domain has an empty key
 		{"other.example.com", "/chat/prod", "chat/prod"},
-		{"other.example.com", "/hidden/prod", "-"},
+		{"other.example.com", "/hidden/prod", "forbidden"},
 		{"hidden.localhost", "/prod", "/prod"}, // any host, a stage alone
 	} {
 		ref, err := table.Callback(test.host, test.base+"/@connections/L0SM9cOFvHcCIhw=")
 		got := string(ref.API) + "/" + string(ref.Stage)
 		if err != nil {
-			got = "-"
-			if code := gateway.ErrorCode(err); code != gateway.CodeForbidden {
-				t.Errorf("%s%s: code %s", test.host, test.base, code)
-			}
+			got = string(gateway.ErrorCode(err))
 		}
 		if got != test.want {
 			t.Errorf("%s%s: got %s, want %s", test.host, test.base, got, test.want)

@@ -198,8 +198,8 @@ routes:
 	}
 }
 
-// Of check 18 the default host: there are no custom domains yet. The address that an event names is one that callbacks reach,
-// in path style and in host style.
+// The address that an event names is one that callbacks reach: on the default host in path style and in host style, on a
+// custom domain with a key and with none, where the stage is taken too.
 func TestConformance18CallbackBase(t *testing.T) {
 	l := startLambdas(t, map[string]lambdaFunction{"connect": ok, "other": ok})
 	stages := "stages:\n  dev: {}\n  prod: {domains: [{domainName: api.example.com, apiMappingKey: live}]}\n  beta: {domains: [{domainName: '*.example.net'}]}\n"
@@ -242,7 +242,7 @@ func TestConformance18CallbackBase(t *testing.T) {
 	id, _ := member(l.awaitEvent(t, "connect", 4), "requestContext", "connectionId").(string)
 	for base, want := range map[[2]string]int{
 		{"api.example.com", "/live"}: http.StatusGone, {"api.example.com", ""}: http.StatusGone,
-		{"api.example.com", "/dev"}: http.StatusForbidden, {"a.b.example.net", "/nope"}: http.StatusForbidden,
+		{"api.example.com", "/dev"}: http.StatusNotFound, {"a.b.example.net", "/nope"}: http.StatusForbidden,
 	} {
 		if got := post(t, g, base[0], base[1], id); got != want {
 			t.Errorf("%s%s: %d, want %d", base[0], base[1], got, want)

@@ -278,6 +278,25 @@ func TestKeptAliveConnection(t *testing.T) {
 	}
 }
 
+// A body would be read as frames, also behind a request that net/http has read.
+func TestKeptAliveConnectionUpgradesWithoutABody(t *testing.T) {
+	shop := compileHTTP(t, "shop", "dev", nil, map[gateway.RouteKey]*gateway.Integration{"POST /a": nil})
+	for _, header := range []string{"Transfer-Encoding: chunked", "Content-Length: 3"} {
+		w := newWorld(t, chatAPI())
+		w.Server.cfg.Live.Swap(withProgram(w, shop))
+		c, status, _ := w.knock("POST /shop/dev/a HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+		if status != http.StatusOK {
+			t.Fatal(status)
+		}
+		if _, err := io.WriteString(c, upgradeRequest("/chat/dev", header)+"3\r\nabc\r\n0\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if status, _ := c.response(); status != http.StatusBadRequest {
+			t.Errorf("%s: %d, want 400", header, status)
+		}
+	}
+}
+
 // Frames behind the head, in the same packet.
 func TestEarlyFrames(t *testing.T) {
 	w := newWorld(t, chatAPI())

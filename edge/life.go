@@ -219,5 +219,8 @@ func hijackedHead(r *http.Request) requestHead {
 		header[name] = values
 	}
 	header["Host"] = []string{r.Host}
+	if len(r.TransferEncoding) > 0 { // net/http takes it out, and a body would be read as frames
+		header["Transfer-Encoding"] = r.TransferEncoding
+	}
 	return requestHead{method: r.Method, target: r.RequestURI, proto: r.Proto, header: header}
 }

@@ -37,6 +37,9 @@ type ConnectionsConfig struct {
 	Local gateway.Connections
 	// List yields the live connections of this edge; nil is none. It may be called concurrently.
 	List iter.Seq[gateway.ConnectionStatus]
+	// Look returns one of them as it is now, or false if it is gone: what a listing shows is no callback of anybody's, so
+	// Local must not hear of it. It belongs to List, and may be called concurrently.
+	Look func(gateway.ConnectionID) (gateway.ConnectionStatus, bool)
 	// TracerProvider makes the spans of commands; nil makes none. A command that carries a traceparent continues its trace.
 	TracerProvider trace.TracerProvider
 	Logger         *slog.Logger
@@ -66,6 +69,8 @@ func ServeConnections(c ConnectionsConfig) (*ConnectionServer, error) {
 		return nil, errors.New("bus.ServeConnections: Conn is missing")
 	case c.Local == nil:
 		return nil, errors.New("bus.ServeConnections: Local is missing")
+	case c.List != nil && c.Look == nil:
+		return nil, errors.New("bus.ServeConnections: Look is missing, which belongs to List")
 	case !c.Edge.Valid():
 		return nil, errors.New("bus.ServeConnections: Edge is missing or malformed")
 	}

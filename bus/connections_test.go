@@ -24,6 +24,7 @@ type sockets struct {
 	posted map[gateway.ConnectionID][]gateway.Push
 	closed map[gateway.ConnectionID]gateway.Close
 	fail   error // what Post answers
+	gets   int   // callbacks
 }
 
 func newSockets() *sockets {
@@ -62,7 +63,15 @@ func (s *sockets) Post(_ context.Context, ref gateway.ConnectionRef, p gateway.P
 func (s *sockets) Get(_ context.Context, ref gateway.ConnectionRef) (gateway.ConnectionStatus, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.gets++
 	return s.find(ref)
+}
+
+func (s *sockets) look(id gateway.ConnectionID) (gateway.ConnectionStatus, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.open[id]
+	return c, ok
 }
 
 func (s *sockets) Delete(_ context.Context, ref gateway.ConnectionRef, c gateway.Close) error {
@@ -96,7 +105,7 @@ func (s *sockets) pushes(id gateway.ConnectionID) []gateway.Push {
 
 func serveSockets(t testing.TB, e *Embedded, edge gateway.EdgeID, s *sockets) *ConnectionServer {
 	t.Helper()
-	server, err := ServeConnections(ConnectionsConfig{Conn: connect(t, e), Edge: edge, Local: s, List: s.list()})
+	server, err := ServeConnections(ConnectionsConfig{Conn: connect(t, e), Edge: edge, Local: s, List: s.list(), Look: s.look})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,6 +343,9 @@ func TestListGathersAllEdgesInPages(t *testing.T) {
 	}
 	if n := count(plain, ListFilter{}); n != len(want) {
 		t.Errorf("without leases: %d of %d", n, len(want))
+	}
+	if a.gets+b.gets > 0 {
+		t.Errorf("the edges heard of %d callbacks", a.gets+b.gets)
 	}
 	for range r.List(t.Context(), ListFilter{}) {
 		break // the edge is not told, but waits no longer than for one page

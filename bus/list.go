@@ -80,25 +80,25 @@ func (s *ConnectionServer) endListing() {
 // list sends the pages. It notes the ids first and looks each connection up again for its page, so that the edge's
 // tables are never held while a reader takes its time.
 func (s *ConnectionServer) list(reply string, filter ListFilter) error {
-	var refs []gateway.ConnectionRef
+	var ids []gateway.ConnectionID
 	if s.config.List != nil {
 		for c := range s.config.List {
 			if filter.takes(&c.Connection) {
-				refs = append(refs, gateway.ConnectionRef{API: c.API, Stage: c.Stage, ID: c.ID})
+				ids = append(ids, c.ID)
 			}
-			if filter.Limit > 0 && len(refs) >= filter.Limit {
+			if filter.Limit > 0 && len(ids) >= filter.Limit {
 				break
 			}
 		}
 	}
 	for {
-		body, rest, err := s.page(refs)
+		body, rest, err := s.page(ids)
 		if err != nil {
 			return err
 		}
-		refs = rest
+		ids = rest
 		m := replyMessage(reply, &gateway.Reply{Status: 200, Body: body})
-		if len(refs) == 0 {
+		if len(ids) == 0 {
 			return s.config.Conn.nc.PublishMsg(m)
 		}
 		ctx, cancel := context.WithTimeout(s.ctx, pageWait)
@@ -111,21 +111,21 @@ func (s *ConnectionServer) list(reply string, filter ListFilter) error {
 }
 
 // page encodes the next connections and returns what is left. Connections that have closed meanwhile are left out.
-func (s *ConnectionServer) page(refs []gateway.ConnectionRef) ([]byte, []gateway.ConnectionRef, error) {
+func (s *ConnectionServer) page(ids []gateway.ConnectionID) ([]byte, []gateway.ConnectionID, error) {
 	page := listPage{Connections: []gateway.ConnectionStatus{}}
 	size := 0
-	for len(refs) > 0 && len(page.Connections) < pageSize && size < pageBytes {
-		status, err := s.config.Local.Get(s.ctx, refs[0])
-		refs = refs[1:]
-		if err != nil {
+	for len(ids) > 0 && len(page.Connections) < pageSize && size < pageBytes {
+		status, ok := s.config.Look(ids[0])
+		ids = ids[1:]
+		if !ok {
 			continue
 		}
 		size += recordOverhead + len(status.UserAgent) + len(status.Authorizer) + len(status.DomainName)
 		page.Connections = append(page.Connections, status)
 	}
-	page.Last = len(refs) == 0
+	page.Last = len(ids) == 0
 	b, err := json.Marshal(page)
-	return b, refs, err
+	return b, ids, err
 }
 
 // recordOverhead is what a record has beside its texts of no fixed length.

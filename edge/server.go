@@ -243,6 +243,15 @@ func (s *Server) List(yield func(gateway.ConnectionStatus) bool) {
 	s.hub.each(func(k *socket) bool { return yield(k.status()) })
 }
 
+// Look returns what List would yield for one connection, or false if it is not open here.
+func (s *Server) Look(id gateway.ConnectionID) (gateway.ConnectionStatus, bool) {
+	k := s.hub.get(id)
+	if k == nil {
+		return gateway.ConnectionStatus{}, false
+	}
+	return k.status(), true
+}
+
 // now is the one clock.
 func (s *Server) now() time.Time { return s.cfg.Now() }
 

@@ -141,7 +141,7 @@ func (p *process) openEdge(ctx context.Context, listen string) (*incarnation, st
 		return nil, "", err
 	}
 	in.commands, err = bus.ServeConnections(bus.ConnectionsConfig{
-		Conn: p.conn, Subjects: p.subjects, Edge: in.journal.Edge(), Local: in.server.Connections(), List: in.server.List,
+		Conn: p.conn, Subjects: p.subjects, Edge: in.journal.Edge(), Local: in.server.Connections(), List: in.server.List, Look: in.server.Look,
 		TracerProvider: p.telemetry.TracerProvider, Logger: p.logger,
 	})
 	if err != nil {

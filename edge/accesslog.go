@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -35,13 +36,28 @@ func (s *Server) logConnect(h *handshake, status int, err error) {
 	e := accesslog.Entry{Status: status, IntegrationStatus: h.backendStatus, Integration: h.backendTook > 0, Latency: h.backendTook, Admission: h.admission}
 	if status == http.StatusSwitchingProtocols {
 		e.Status = http.StatusOK // as Amazon's logs count a connect that was let in
-	} else if e.Err, e.Validation = err, validationText(err); e.IntegrationStatus == status {
+	} else if e.Err, e.Validation = refusalError(err), validationText(err); e.IntegrationStatus == status {
 		e.Err = nil // the backend's own word
 	}
 	e.Context = s.lifeContext(h.program, h.conn, event.MessageInfo{
 		Kind: gateway.EventConnect, Request: h.request, Time: h.arrived, Query: &event.QueryInfo{Raw: h.eventQuery()},
 	}, gateway.RouteConnect)
 	s.accessLine(h.program, &e)
+}
+
+// refusalError is the failure behind a refused handshake in the log's terms. Where no integration was asked, an edge that
+// has no room or no journal is no failure of one.
+func refusalError(err error) error {
+	var failed *gateway.Error
+	if errors.As(err, &failed) {
+		return err
+	}
+	r := asRefusal(err)
+	code := r.code
+	if code == gateway.CodeUnavailable {
+		code = gateway.CodeInternal
+	}
+	return gateway.Errorf(code, "%s", r.Error())
 }
 
 // lifeContext is the context of a connect or disconnect, also where no route runs it.

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -124,5 +125,26 @@ func TestWaitingLinesAreBounded(t *testing.T) {
 	}
 	if got := len(log.take()); got != 1 {
 		t.Errorf("%d lines were written, want the one too many", got)
+	}
+}
+
+// A refusal of the edge's own is told in the words that the client saw, and blames no integration.
+func TestLineOfAnUnavailableEdge(t *testing.T) {
+	log := new(lineLog)
+	w := newWorld(t, chatAPI(withAccessLog("$context.eventType $context.status $context.error.message $context.error.responseType $context.requestId")),
+		func(c *Config) { c.AccessLog = log.write })
+	w.journal.mu.Lock()
+	w.journal.refuse = gateway.Errorf(gateway.CodeUnavailable, "no store")
+	w.journal.mu.Unlock()
+	if _, status, _ := w.knock(upgradeRequest("/chat/dev")); status != http.StatusServiceUnavailable {
+		t.Fatal(status)
+	}
+	if err := w.end(); err != nil {
+		t.Fatal(err)
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	if len(log.lines) != 1 || !strings.HasPrefix(log.lines[0], "CONNECT 503 Service Unavailable DEFAULT_5XX ") {
+		t.Errorf("the log has %q", log.lines)
 	}
 }

@@ -58,5 +58,9 @@ func run(ctx context.Context) error {
 		}
 		all = append(all, s)
 	}
-	return write(os.Stdout, all)
+	if err := write(os.Stdout, all); err != nil {
+		return err
+	}
+	w.writeVersions(os.Stdout)
+	return nil
 }

@@ -47,6 +47,7 @@ const (
 	addressPeer  = "127.0.0.1:18605"
 	addressWS    = "127.0.0.1:18606"
 	addressIO    = "127.0.0.1:18607"
+	addressNchan = "127.0.0.1:18608" // in its configuration too
 )
 
 const (
@@ -67,7 +68,7 @@ func (w *world) series() []*series {
 	perSecond := figure{"messages", "/s", func(r *bench.Report) float64 { return r.Messages.PerSecond }}
 	cpu := figure{"server CPU a message", "µs", serverCPU}
 	return []*series{
-		{"idle", w.servers("idle", idle, true), []figure{{"memory a connection", "B", memorySlope}}},
+		{"idle", append(w.servers("idle", idle, true), w.nchan("idle", idle)), []figure{{"memory a connection", "B", memorySlope}}},
 		{"echo", w.servers("echo", fast, true), []figure{
 			perSecond, cpu, {"start", "ms", func(r *bench.Report) float64 { return 1000 * r.StartSeconds }},
 		}},
@@ -86,6 +87,7 @@ func (w *world) series() []*series {
 				"--via", "message", "--hello", "CONNECT {\"verbose\":false}\r\nSUB all 1\r\nPING\r\n", "--ready", "PONG",
 				"--message", fmt.Sprintf("PUB all %d\r\n%s\r\n", payload, strings.Repeat("x", payload)), "--expect", "MSG all",
 			}, w.fanout()...)),
+			w.nchan("fanout", append([]string{"--via", "message", "--message", strings.Repeat("x", payload)}, w.fanout()...)),
 		}, []figure{{"lag of the last, p50", "µs", func(r *bench.Report) float64 { return present(r.Last).P50 }}}},
 		{"connect", []*server{
 			w.sallyport("connect", []string{"--connections", "10000", "--duration", w.duration()}),
@@ -173,7 +175,7 @@ func (w *world) nodeServer(name, module, script, address, url string, args []str
 	host, port, _ := strings.Cut(address, ":")
 	s := &server{
 		name: name, start: fmt.Sprintf("exec node %s %s %s", filepath.Join(w.node, script), host, port),
-		args: append([]string{args[0], url}, args[1:]...), missing: missingFile(filepath.Join(w.node, "node_modules", module, "package.json")),
+		args: append([]string{args[0], url}, args[1:]...), missing: missingFile(packageFile(w.node, module)),
 	}
 	if s.missing != "" {
 		s.missing += " (npm install --prefix " + w.node + ")"
@@ -191,6 +193,22 @@ func (w *world) socketIO(scenario string, args []string) *server {
 		own = append(own, "--expect", "42[", "--message", `42["echo",{"n":%d}]`)
 	}
 	return w.nodeServer("socket.io on Node", "socket.io", "socketio.mjs", addressIO, "ws://"+addressIO+"/socket.io/?EIO=4&transport=websocket", append(own, args...))
+}
+
+// nchanModule is where Debian puts it.
+const nchanModule = "/usr/lib/nginx/modules/ngx_nchan_module.so"
+
+// nchan holds connections and sends what one client says to all.
+func (w *world) nchan(scenario string, args []string) *server {
+	config, _ := filepath.Abs("bench/peers/nchan/nginx.conf") // nginx looks for it in its own folder otherwise
+	s := &server{
+		name: "nchan", start: fmt.Sprintf("exec nginx -p %s -c %s", w.data, config),
+		args: append([]string{scenario, "ws://" + addressNchan + "/"}, args...), missing: missingFile(nchanModule),
+	}
+	if s.missing != "" {
+		s.missing += " (Debian: nginx and libnginx-mod-nchan)"
+	}
+	return s
 }
 
 // missingFile says that a file is not there.

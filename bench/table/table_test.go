@@ -67,7 +67,7 @@ func TestSeries(t *testing.T) {
 			t.Errorf("%s: %+v", s.name, s)
 		}
 		for _, server := range s.servers {
-			if server.missing == "" {
+			if server.missing == "" && server.name != "nchan" { // it may be installed
 				t.Errorf("%s: the program of %s is not missing", s.name, server.name)
 			}
 			for _, f := range s.figures {

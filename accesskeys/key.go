@@ -16,7 +16,7 @@ var ErrUnknown = errors.New("access key: not known")
 // Action is something that an access key may be good for.
 type Action string
 
-// The actions. The first two are Amazon's names (contract/websocket-api.md §9.2, §10.3), the third is the project's own.
+// The actions. The first two are Amazon's names (contract/websocket-api.md §9.3, §10.2), the third is the project's own.
 const (
 	// ActionInvoke is opening a WebSocket or calling an HTTP route whose authorization is IAM.
 	ActionInvoke Action = "execute-api:Invoke"

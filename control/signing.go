@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/sallyport/sallyport/accesskeys"
 	"github.com/sallyport/sallyport/authorizers/sigv4"
@@ -84,10 +83,7 @@ func deniedManage(k accesskeys.Key) error {
 
 // wireRequest is the request as it was signed: path and query are not decoded (contract/control-plane.md §3.3).
 func wireRequest(r *http.Request, body []byte) *sigv4.Request {
-	path, query, _ := strings.Cut(r.RequestURI, "?")
-	if !strings.HasPrefix(path, "/") { // a proxy's absolute form
-		path, query = r.URL.EscapedPath(), r.URL.RawQuery
-	}
+	path, query := sigv4.Target(r.RequestURI)
 	return &sigv4.Request{Method: r.Method, Host: r.Host, Path: path, Query: query, Header: gateway.Header(r.Header), Body: body}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/authorizers/sigv4"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
 	"github.com/sallyport/sallyport/schemas/event"
@@ -103,7 +104,7 @@ func (s *Server) askAuthorizer(h *handshake, a *router.Authorizer, ev *gateway.E
 	}
 	ctx, cancel := context.WithTimeout(within(s.ctx, h.span), a.Timeout()+connectGrace)
 	defer cancel()
-	path, query := wireTarget(h.head.target) // h.path may be encoded otherwise, and signatures are over the client's bytes
+	path, query := sigv4.Target(h.head.target) // h.path may be encoded otherwise, and signatures are over the client's bytes
 	asked := s.now()
 	question := &gateway.AuthorizationRequest{
 		Event: ev, Method: h.head.method, Host: h.host, Path: path, Query: query, Header: h.head.header,

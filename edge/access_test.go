@@ -141,3 +141,13 @@ func TestKeptQueryHasNoIdentity(t *testing.T) {
 		t.Errorf("stored is %+v", stored)
 	}
 }
+
+func TestTokenIn(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"action":"$refresh","token":"a.b.c"}`: "a.b.c", `{"token":"first","x":1,"t\u006fken":"last"}`: "last", `{"action":"$refresh"}`: "", `{"token":null}`: "", `nonsense`: "",
+	} {
+		if got := tokenIn([]byte(body)); got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+}

@@ -21,7 +21,7 @@ func newCallbackVerifier(c *Config) (*sigv4.Verifier, error) {
 // before their body is read.
 func (h *callbacks) admit(w http.ResponseWriter, r *http.Request, x *callbackExchange, limit int) (accesskeys.Key, []byte, error) {
 	signed := &sigv4.Request{Method: r.Method, Host: r.Host, Header: gateway.Header(r.Header)}
-	signed.Path, signed.Query = wireTarget(r.RequestURI)
+	signed.Path, signed.Query = sigv4.Target(r.RequestURI)
 	if err := h.cfg.Verifier.Precheck(x.ctx, signed); err != nil {
 		return accesskeys.Key{}, nil, err
 	}
@@ -33,20 +33,6 @@ func (h *callbacks) admit(w http.ResponseWriter, r *http.Request, x *callbackExc
 	signed.Body = body
 	key, err := h.cfg.Verifier.Verify(x.ctx, signed)
 	return key, body, err
-}
-
-// wireTarget cuts a request target into path and query as they came: net/http's URL has other bytes where the client
-// encoded more or less than it would, and the signature is over the client's (contract/control-plane.md §3.3). The
-// absolute form, which proxies get, loses its host.
-func wireTarget(target string) (path, query string) {
-	path, query, _ = strings.Cut(target, "?")
-	if !strings.HasPrefix(path, "/") {
-		if _, rest, ok := strings.Cut(path, "://"); ok {
-			_, path, _ = strings.Cut(rest, "/")
-			path = "/" + path
-		}
-	}
-	return path, query
 }
 
 // authorize reports whether the key's owner may manage the connection that ref names. Where the address leaves out the API

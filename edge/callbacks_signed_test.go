@@ -277,17 +277,6 @@ func TestStrangersBodyIsNotRead(t *testing.T) {
 	}
 }
 
-func TestWireTarget(t *testing.T) {
-	for target, want := range map[string][2]string{
-		"/a/%40b?x=%2F?": {"/a/%40b", "x=%2F?"}, "/a": {"/a", ""}, "http://host:1/a/b?c": {"/a/b", "c"}, "http://host": {"/", ""},
-		"http://host?c": {"/", "c"}, "*": {"*", ""}, "//a//b": {"//a//b", ""}, "": {"", ""},
-	} {
-		if path, query := wireTarget(target); path != want[0] || query != want[1] {
-			t.Errorf("%q: %q %q", target, path, query)
-		}
-	}
-}
-
 func TestSignedCallbacksNeedKeys(t *testing.T) {
 	w := prepareWorld(t, chatAPI())
 	cfg := w.Server.cfg

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
+	"github.com/sallyport/sallyport/router/mapping"
 )
 
 // A client whose token ends may send a new one, {"action":"$refresh","token":"…"}, where its API has a $refresh route. The
@@ -33,6 +34,15 @@ func (s *Server) renew(m arrival, route *router.Route) {
 	s.send(m, route)
 }
 
+// tokenIn returns the token in a message, "" without one; of several members of that name the last counts, as everywhere.
+func tokenIn(body []byte) string {
+	source, err := mapping.ParseSource("route.request.body.token")
+	if err != nil {
+		return "" // can't be
+	}
+	return source.Value(&gateway.Event{Body: body})
+}
+
 // refresh checks the token in a message and puts its grant in force. The token must be of the same principal: a connection
 // never changes hands.
 func (s *Server) refresh(k *socket, p *router.Program, body []byte) error {
@@ -50,7 +60,7 @@ func (s *Server) refresh(k *socket, p *router.Program, body []byte) error {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, refreshTimeout)
 	defer cancel()
-	allowed, err := verifier.Verify(ctx, gjson.GetBytes(body, "token").String())
+	allowed, err := verifier.Verify(ctx, tokenIn(body))
 	switch {
 	case err != nil:
 		return authorizerError(err)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,10 +45,12 @@ type Error struct {
 // Error returns the type and the Summary.
 func (e *Error) Error() string { return e.Type + ": " + e.Summary() }
 
-// Summary is the first line of the message: nothing of the request but its dates and its scope.
+// Summary is the first line of the message: of the request it repeats the credential, the algorithm and the dates at most. What
+// is not printable in them is escaped, as a reader of logs may be a terminal.
 func (e *Error) Summary() string {
 	line, _, _ := strings.Cut(e.Message, "\n")
-	return line
+	quoted := strconv.Quote(line)
+	return quoted[1 : len(quoted)-1]
 }
 
 // Unwrap makes every refusal CodeForbidden for those who don't know this package.

@@ -78,20 +78,8 @@ func (a *Authorization) Scope() string {
 	return a.Day + "/" + a.Region + "/" + a.Service + "/" + a.Terminator
 }
 
-// ParseAuthorization reads an Authorization header (contract/control-plane.md §3.1). Commas may or may not be followed by
-// a space. The error is an *Error without a word on the date, which is not the header's.
-func ParseAuthorization(header string) (*Authorization, error) {
-	a, missing, err := parseAuthorization(header)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(missing) > 0:
-		return nil, missingParts(header, missing)
-	}
-	return a, nil
-}
-
-// parseAuthorization also tells the parts that are not there: then the rest is not checked.
+// parseAuthorization reads an Authorization header (contract/control-plane.md §3.1). Commas may or may not be followed by a
+// space. It also tells the parts that are not there: then the rest is not checked.
 func parseAuthorization(header string) (a *Authorization, missing []string, e *Error) {
 	if len(header) > maxAuthorizationBytes {
 		return nil, nil, incomplete("Authorization header is longer than %d bytes.", maxAuthorizationBytes)

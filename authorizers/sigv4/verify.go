@@ -32,16 +32,6 @@ type Keys interface {
 	Key(ctx context.Context, id string) (accesskeys.Key, error)
 }
 
-// UnsignedPayloads says whether a client may leave the body out of its signature.
-type UnsignedPayloads uint8
-
-// The policies for x-amz-content-sha256: UNSIGNED-PAYLOAD, which the SDK for JavaScript sends with streams
-// (contract/control-plane.md §3.8).
-const (
-	UnsignedPayloadsAccepted UnsignedPayloads = iota
-	UnsignedPayloadsRefused
-)
-
 // Config is what a Verifier needs. Keys and Services are required.
 type Config struct {
 	Keys Keys
@@ -49,8 +39,6 @@ type Config struct {
 	Services []string
 	// Regions are the regions that a credential may be scoped to; none means any: a gateway of one's own is in no region.
 	Regions []string
-	// UnsignedPayloads is accepted by default.
-	UnsignedPayloads UnsignedPayloads
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -61,11 +49,25 @@ type Request struct {
 	Method string
 	// Host is the Host header with its port, as sent.
 	Host string
-	// Path and Query are the two sides of the request target's first question mark, not decoded.
+	// Path and Query are those of the request target, not decoded; Target finds them.
 	Path, Query string
 	// Header has all other headers; names in any case.
 	Header gateway.Header
 	Body   []byte
+}
+
+// Target cuts the target of a request line into path and query as they came: net/http's URL has other bytes where the client
+// encoded more or less than it would, and the signature is over the client's (contract/control-plane.md §3.3). The absolute
+// form, which proxies get, loses its host.
+func Target(requestURI string) (path, query string) {
+	path, query, _ = strings.Cut(requestURI, "?")
+	if !strings.HasPrefix(path, "/") {
+		if _, rest, ok := strings.Cut(path, "://"); ok {
+			_, path, _ = strings.Cut(rest, "/")
+			path = "/" + path
+		}
+	}
+	return path, query
 }
 
 // Verifier verifies signatures. Its methods may be called concurrently.
@@ -171,10 +173,8 @@ func (v *Verifier) payloadHash(r *Request) (string, *Error) {
 	switch said := r.Header.Get(headerContentHash); {
 	case said == "" || said == actual:
 		return actual, nil
-	case said == unsignedPayload && v.cfg.UnsignedPayloads == UnsignedPayloadsAccepted:
+	case said == unsignedPayload: // the SDK for JavaScript sends it with streams (contract/control-plane.md §3.8)
 		return said, nil
-	case said == unsignedPayload:
-		return "", invalid("x-amz-content-sha256 must be the hash of the body: UNSIGNED-PAYLOAD is not accepted here.")
 	case strings.HasPrefix(said, "STREAMING-"):
 		return "", invalid("x-amz-content-sha256 must be the hash of the body: signed chunks are not accepted here.")
 	}

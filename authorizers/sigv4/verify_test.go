@@ -219,9 +219,6 @@ func TestRefusals(t *testing.T) {
 			"The value of x-amz-content-sha256 does not match the hash of the body."},
 		{"streaming", func(r *Request) { r.Header["X-Amz-Content-Sha256"] = []string{"STREAMING-AWS4-HMAC-SHA256-PAYLOAD"} }, nil, TypeInvalidSignature,
 			"x-amz-content-sha256 must be the hash of the body: signed chunks are not accepted here."},
-		{"unsigned payload", func(r *Request) { r.Header["X-Amz-Content-Sha256"] = []string{"UNSIGNED-PAYLOAD"} },
-			func(c *Config) { c.UnsignedPayloads = UnsignedPayloadsRefused }, TypeInvalidSignature,
-			"x-amz-content-sha256 must be the hash of the body: UNSIGNED-PAYLOAD is not accepted here."},
 
 		{"link without algorithm", query("X-Amz-Algorithm", "x"), nil, TypeIncompleteSignature, params + "'X-Amz-Algorithm'" + again},
 		{"link with nothing else", func(r *Request) { *r = Request{Method: "GET", Query: "X-Amz-Signature=0"} }, nil, TypeIncompleteSignature,
@@ -357,5 +354,25 @@ func TestDateHeader(t *testing.T) {
 	var e *Error
 	if !errors.As(err, &e) || !strings.Contains(e.Message, "AWS4-HMAC-SHA256\n20260101T000000Z\n") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A log's reader may be a terminal.
+func TestSummaryIsPrintable(t *testing.T) {
+	_, err := newVerifier(t, nil).Verify(t.Context(), &Request{Method: "GET", Query: strings.Replace(presigned().Query, "AWS4-HMAC-SHA256", "%1b]0;x", 1)})
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Summary() != `Unsupported AWS 'algorithm': '\x1b]0;x'.` || !strings.Contains(refused.Message, "\x1b") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTarget(t *testing.T) {
+	for target, want := range map[string][2]string{
+		"/a/%40b?x=%2F?": {"/a/%40b", "x=%2F?"}, "/a": {"/a", ""}, "http://host:1/a/b?c": {"/a/b", "c"}, "http://host": {"/", ""},
+		"http://host?c": {"/", "c"}, "*": {"*", ""}, "//a//b": {"//a//b", ""}, "": {"", ""},
+	} {
+		if path, query := Target(target); path != want[0] || query != want[1] {
+			t.Errorf("%q: %q %q", target, path, query)
+		}
 	}
 }

@@ -208,19 +208,28 @@ type identityJSON struct {
 
 const isoMillis = "2006-01-02T15:04:05.000Z"
 
-func statusBody(c gateway.ConnectionStatus, verb Verb) ([]byte, error) {
-	var v any = c
-	if verb == VerbGet {
-		j := connectionJSON{
-			ConnectedAt:  c.ConnectedAt.UTC().Format(isoMillis),
-			Identity:     identityJSON{SourceIP: c.SourceIP},
-			LastActiveAt: c.LastActiveAt.UTC().Format(isoMillis),
-		}
-		if c.UserAgent != "" {
-			j.Identity.UserAgent = &c.UserAgent
-		}
-		v = j
+// StatusBody is the answer to a get command, over HTTP as over NATS (contract/websocket-api.md §9.2).
+func StatusBody(c gateway.ConnectionStatus) ([]byte, error) {
+	j := connectionJSON{
+		ConnectedAt:  c.ConnectedAt.UTC().Format(isoMillis),
+		Identity:     identityJSON{SourceIP: c.SourceIP},
+		LastActiveAt: c.LastActiveAt.UTC().Format(isoMillis),
 	}
+	if c.UserAgent != "" {
+		j.Identity.UserAgent = &c.UserAgent
+	}
+	return statusJSON(j)
+}
+
+// statusBody answers a get command, or one that wants all there is.
+func statusBody(c gateway.ConnectionStatus, verb Verb) ([]byte, error) {
+	if verb == VerbGet {
+		return StatusBody(c)
+	}
+	return statusJSON(c)
+}
+
+func statusJSON(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return nil, gateway.Errorf(gateway.CodeInternal, "the connection's status can't be shown").Because(err)

@@ -60,15 +60,9 @@ const (
 	callbackRoute = "/@connections/{connectionId}"
 )
 
-// The headers by which a caller asks for what Amazon's API has no words for; they are those of NATS callers (DESIGN §3.4).
+// The parameters that do for DELETE what headers do, which are those of NATS callers (DESIGN §3.4, bus.HeaderCloseCode); unlike
+// headers they are always part of a signature.
 const (
-	headerOpcode      = "Sallyport-Opcode"
-	headerCloseCode   = "Sallyport-Close-Code"
-	headerCloseReason = "Sallyport-Close-Reason"
-
-	opcodeBinary = "binary"
-
-	// The parameters that do the same for DELETE; unlike headers they are always part of a signature.
 	queryCloseCode   = "code"
 	queryCloseReason = "reason"
 )

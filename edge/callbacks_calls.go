@@ -2,13 +2,12 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
+	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
 )
 
@@ -20,31 +19,16 @@ func (h *callbacks) post(r *http.Request, x *callbackExchange, read func() ([]by
 	if err != nil {
 		return callbackAnswer{}, err
 	}
-	push := gateway.Push{Body: body, Binary: strings.EqualFold(r.Header.Get(headerOpcode), opcodeBinary)}
+	push := gateway.Push{Body: body, Binary: strings.EqualFold(r.Header.Get(bus.HeaderOpcode), bus.OpcodeBinary)}
 	if !push.Binary && !utf8.Valid(body) {
 		return callbackAnswer{}, gateway.Errorf(gateway.CodeBadRequest,
-			"The message is not UTF-8 text; send the header %s: %s for a binary frame", headerOpcode, opcodeBinary)
+			"The message is not UTF-8 text; send the header %s: %s for a binary frame", bus.HeaderOpcode, bus.OpcodeBinary)
 	}
 	err = h.call(x, func(ctx context.Context, c gateway.Connections) error { return c.Post(ctx, x.ref, push) })
 	return callbackAnswer{status: http.StatusOK}, err
 }
 
-// connectionStatus is the answer to GET (contract/websocket-api.md §9.2).
-type connectionStatus struct {
-	ConnectedAt  string             `json:"connectedAt"`
-	Identity     connectionIdentity `json:"identity"`
-	LastActiveAt string             `json:"lastActiveAt"`
-}
-
-type connectionIdentity struct {
-	SourceIP string `json:"sourceIp"`
-	// UserAgent is null for clients that sent none.
-	UserAgent *string `json:"userAgent"`
-}
-
-// statusTime is ISO 8601 with milliseconds, always in UTC.
-const statusTime = "2006-01-02T15:04:05.000Z"
-
+// get answers with the status of the connection (contract/websocket-api.md §9.2).
 func (h *callbacks) get(x *callbackExchange) (callbackAnswer, error) {
 	var s gateway.ConnectionStatus
 	err := h.call(x, func(ctx context.Context, c gateway.Connections) (err error) {
@@ -54,19 +38,9 @@ func (h *callbacks) get(x *callbackExchange) (callbackAnswer, error) {
 	if err != nil {
 		return callbackAnswer{}, err
 	}
-	status := connectionStatus{
-		ConnectedAt:  formatStatusTime(s.ConnectedAt),
-		Identity:     connectionIdentity{SourceIP: s.SourceIP},
-		LastActiveAt: formatStatusTime(s.LastActiveAt),
-	}
-	if s.UserAgent != "" {
-		status.Identity.UserAgent = &s.UserAgent
-	}
-	body, err := json.Marshal(status)
+	body, err := bus.StatusBody(s)
 	return callbackAnswer{status: http.StatusOK, body: body}, err
 }
-
-func formatStatusTime(t time.Time) string { return t.UTC().Format(statusTime) }
 
 func (h *callbacks) delete(r *http.Request, x *callbackExchange) (callbackAnswer, error) {
 	c, err := askedClose(r)
@@ -81,11 +55,11 @@ func (h *callbacks) delete(r *http.Request, x *callbackExchange) (callbackAnswer
 // headers, or else headers. The owner of the connection knows which codes and reasons may be sent.
 func askedClose(r *http.Request) (gateway.Close, error) {
 	query := r.URL.Query()
-	c := gateway.Close{Reason: r.Header.Get(headerCloseReason)}
+	c := gateway.Close{Reason: r.Header.Get(bus.HeaderCloseReason)}
 	if query.Has(queryCloseReason) {
 		c.Reason = query.Get(queryCloseReason)
 	}
-	text, name := r.Header.Get(headerCloseCode), headerCloseCode
+	text, name := r.Header.Get(bus.HeaderCloseCode), bus.HeaderCloseCode
 	if query.Has(queryCloseCode) {
 		text, name = query.Get(queryCloseCode), queryCloseCode
 	}

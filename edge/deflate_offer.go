@@ -174,18 +174,10 @@ func parseWindowBits(s string) (windowBits, bool) {
 // scanToken splits a token (RFC 9110 §5.6.2) from the front of s.
 func scanToken(s string) (token, rest string) {
 	n := 0
-	for n < len(s) && isTokenByte(s[n]) {
+	for n < len(s) && tokenChar(s[n]) {
 		n++
 	}
 	return s[:n], s[n:]
-}
-
-func isTokenByte(c byte) bool {
-	switch {
-	case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
-		return true
-	}
-	return c != 0 && strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
 // scanValue splits a token, or a quoted string that holds one, from the front of s.

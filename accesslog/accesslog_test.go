@@ -57,6 +57,19 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+func TestUnknownVariables(t *testing.T) {
+	for _, name := range []string{"routKey", "identity.sourceIP", "identity", "error", "integration.time", "apiId.x", "authenticate.who", "httpMethod", "context"} {
+		if _, err := Parse("$context.requestId $context." + name); err == nil || err.Error() != "there is no variable $context."+name {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"authorizer.any-claim", "stageVariables.env", "queryStringParameters.room", "identity.cognitoIdentityId", "integration.requestId"} {
+		if _, err := Parse("$context.requestId $context." + name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestNamedFormats(t *testing.T) {
 	entry := &Entry{Context: []byte(sample), Status: 200}
 	f, err := Parse("json")

@@ -62,6 +62,9 @@ func Parse(text string) (*Format, error) {
 		if name == "" {
 			return nil, fmt.Errorf("$context. needs the name of a variable, such as $context.requestId")
 		}
+		if !known(name) {
+			return nil, fmt.Errorf("there is no variable $context.%s", name)
+		}
 		f.parts = append(f.parts, part{path: name})
 		text = text[len(name):]
 	}

@@ -94,9 +94,7 @@ func (c *check) checkAuthorizers() {
 			c.fault(where, fmt.Sprintf("%q can't name an authorizer", name), "choose another name")
 		}
 		for i, text := range a.IdentitySource {
-			if _, err := mapping.ParseSource(text); err != nil {
-				c.fault(where.under("identitySource", strconv.Itoa(i)), err.Error(), "")
-			}
+			c.checkIdentitySource(where.under("identitySource", strconv.Itoa(i)), text)
 		}
 		switch a.Type {
 		case gateway.AuthorizerRequest:
@@ -106,6 +104,36 @@ func (c *check) checkAuthorizers() {
 		default:
 			c.fault(where.under("type"), fmt.Sprintf("unknown authorizer type %q", a.Type), "REQUEST or JWT")
 		}
+	}
+}
+
+// checkIdentitySource refuses what a client can't show itself by: who is asked for it gets a 401, however it tries, or, of a
+// text, never one.
+func (c *check) checkIdentitySource(where place, text string) {
+	const hint = "route.request.header.NAME or route.request.querystring.NAME"
+	source, err := mapping.ParseSource(text)
+	if err != nil {
+		c.fault(where, err.Error(), "")
+		return
+	}
+	switch source.Part() {
+	case mapping.PartConstant:
+		c.fault(where, "a text tells nothing of the client", hint)
+	case mapping.PartBody:
+		c.fault(where, "a handshake has no body", hint)
+	case mapping.PartPath:
+		c.fault(where, "a handshake has no path parameters", hint)
+	}
+}
+
+// checkAuthorizersUsed finds the API whose author forgot to name the authorizer where it is asked: everybody could connect.
+func (c *check) checkAuthorizersUsed() {
+	if c.api.Protocol != gateway.ProtocolWebSocket || len(c.api.Authorizers) == 0 {
+		return
+	}
+	if r := c.api.Routes[gateway.RouteConnect]; r == nil || r.Authorizer == "" {
+		c.fault(at("authorizers"), "$connect names none of them, so that everybody may connect",
+			"authorizer: "+slices.Min(slices.Collect(maps.Keys(c.api.Authorizers)))+" at $connect, or authorizer: NONE if that is meant")
 	}
 }
 
@@ -172,6 +200,9 @@ func (c *check) checkRouteAuthorizer(key gateway.RouteKey, r *gateway.Route) {
 	}
 	if key != gateway.RouteConnect && r.APIKeyRequired {
 		c.fault(where.under("apiKeyRequired"), "API keys are asked for at $connect", "put it there")
+	}
+	if key == gateway.RouteConnect && r.APIKeyRequired && len(c.api.APIKeys) == 0 {
+		c.fault(where.under("apiKeyRequired"), "there are no API keys, so that nobody may connect", "add apiKeys")
 	}
 	if len(r.AuthorizationScopes) == 0 {
 		return

@@ -126,6 +126,7 @@ func (p *Program) IsRefresh(r *Route) bool { return r.key == gateway.RouteRefres
 func (c *check) checkAccess() {
 	c.checkModels()
 	c.checkAuthorizers()
+	c.checkAuthorizersUsed()
 	c.checkKeys()
 	for _, part := range c.api.KeepHandshake {
 		if part != gateway.HandshakeHeaders && part != gateway.HandshakeQuery {
@@ -182,7 +183,11 @@ func (c *check) checkThrottle(where place, t *gateway.Throttle) {
 
 func (c *check) checkKeys() {
 	switch c.api.APIKeySelectionExpression {
-	case "", gateway.APIKeyHeaderExpression, gateway.APIKeyAuthorizerExpression:
+	case "", gateway.APIKeyHeaderExpression:
+	case gateway.APIKeyAuthorizerExpression:
+		if a := c.connectAuthorizer(); a == nil || a.Type != gateway.AuthorizerRequest {
+			c.fault(at("apiKeySelectionExpression"), "nobody names a key: $connect has no REQUEST authorizer", "give it one, or take "+gateway.APIKeyHeaderExpression)
+		}
 	default:
 		c.fault(at("apiKeySelectionExpression"), "unknown expression", gateway.APIKeyHeaderExpression+" or "+gateway.APIKeyAuthorizerExpression)
 	}

@@ -179,6 +179,24 @@ func TestAccessFaults(t *testing.T) {
 		"two keys, one value": {func(a *gateway.API) {
 			a.APIKeys = append(a.APIKeys, &gateway.APIKey{Name: "b", Value: "secret"})
 		}, "apiKeys.1.value: another key has the same value"},
+		"keys required, none there": {func(a *gateway.API) { a.APIKeys = nil }, "routes.$connect.apiKeyRequired: there are no API keys"},
+		"key of no authorizer": {func(a *gateway.API) {
+			a.APIKeySelectionExpression = gateway.APIKeyAuthorizerExpression
+		}, "apiKeySelectionExpression: nobody names a key: $connect has no REQUEST authorizer"},
+		"constant source": {func(a *gateway.API) { a.Authorizers["ask"].IdentitySource[0] = "'x'" }, "authorizers.ask.identitySource.0: a text tells nothing of the client"},
+		"source in a body": {func(a *gateway.API) {
+			a.Authorizers["jwt"].IdentitySource[1] = "$request.body.token"
+		}, "authorizers.jwt.identitySource.1: a handshake has no body"},
+		"source in a path": {func(a *gateway.API) {
+			a.Authorizers["ask"].IdentitySource[0] = "route.request.path.id"
+		}, "authorizers.ask.identitySource.0: a handshake has no path parameters"},
+		"forgotten authorizer": {func(a *gateway.API) {
+			a.Routes[gateway.RouteConnect].Authorizer = ""
+		}, "authorizers: $connect names none of them, so that everybody may connect (authorizer: ask at $connect, or authorizer: NONE"},
+		"authorizers without $connect": {func(a *gateway.API) { delete(a.Routes, gateway.RouteConnect) }, "authorizers: $connect names none of them"},
+		"variable of no log": {func(a *gateway.API) {
+			a.Stages["dev"].AccessLog.Format = "$context.requestId $context.routKey"
+		}, "stages.dev.accessLog.format: there is no variable $context.routKey"},
 		"access log": {func(a *gateway.API) { a.Stages["dev"].AccessLog.Format = "x" }, "stages.dev.accessLog.format: the format needs"},
 	} {
 		faults := Check(accessAPI(c.change), Config{})

@@ -119,7 +119,14 @@ func TestSelectionExpressionTable(t *testing.T) {
 
 	t.Run("Api.ApiKeySelectionExpression", func(t *testing.T) {
 		for expression, fromAuthorizer := range map[string]bool{"": false, "$request.header.x-api-key": false, "$context.authorizer.usageIdentifierKey": true} {
-			p := accessProgram(t, func(a *gateway.API) { a.APIKeySelectionExpression = expression })
+			p := accessProgram(t, func(a *gateway.API) {
+				a.APIKeySelectionExpression = expression
+				if fromAuthorizer { // one that names keys
+					a.Routes[gateway.RouteConnect].Authorizer = "ask"
+					delete(a.Routes, gateway.RouteRefresh)
+					a.Routes["send"].AuthorizationScopes = nil
+				}
+			})
 			if got := p.APIKeyFromAuthorizer(); got != fromAuthorizer {
 				t.Errorf("%s: from the authorizer %t, want %t", expression, got, fromAuthorizer)
 			}

@@ -10,6 +10,8 @@ const (
 	drainTimeout = 3 * time.Second
 	// closingTimeout is how long the close handshakes of all connections may take at the end.
 	closingTimeout = 2 * time.Second
+	// greetingTimeout is how long a server may take for what follows the handshakes: --ready, and the connection's id.
+	greetingTimeout = 10 * time.Second
 	// newsEvery is how often a worker tells how far it is.
 	newsEvery = 200 * time.Millisecond
 	// sendsPerTick is how much is sent before replies are read again, so that reading never waits long.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/sallyport/sallyport/bench/wire"
 	"github.com/sallyport/sallyport/gateway"
@@ -87,6 +88,34 @@ func (w *Worker) Message(c *wire.Conn, payload []byte) {
 		}
 		w.greeted(c, p)
 	}
+}
+
+// progress is when the number of greeted connections last changed.
+type progress struct {
+	ready    int
+	at       time.Duration
+	patience time.Duration
+}
+
+// stuck says that all handshakes are done, and connections still wait for their greetings in vain.
+func (w *Worker) stuck(now time.Duration) error {
+	m := &w.moved
+	if w.ready != m.ready || w.opening > 0 || w.opener.dialled < w.opener.want || w.opener.settled() {
+		m.ready, m.at = w.ready, now
+		return nil
+	}
+	if now-m.at < m.patience {
+		return nil
+	}
+	for i := range w.peers {
+		switch w.peers[i].stage {
+		case stageHello:
+			return fmt.Errorf("%s sent no message with the text %q of --ready within %s", w.url(i), w.job.Ready, m.patience)
+		case stageID:
+			return fmt.Errorf("%s did not answer the message %s of --id-message within %s", w.url(i), w.job.IDMessage, m.patience)
+		}
+	}
+	return nil
 }
 
 // readID reads a connection id: the message itself, in quotes or not, or the member connectionId of an object.

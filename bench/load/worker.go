@@ -44,6 +44,7 @@ type Worker struct {
 	orders  chan Order
 
 	opener  opener
+	moved   progress
 	peers   []peer // by index
 	ready   int    // connections that became ready
 	opening int    // handshakes under way
@@ -99,7 +100,7 @@ func New(ctx context.Context, config Config) (*Worker, error) {
 	if err := config.Job.Check(); err != nil {
 		return nil, err
 	}
-	w := &Worker{job: config.Job, orders: make(chan Order, ordersAtOnce)}
+	w := &Worker{job: config.Job, orders: make(chan Order, ordersAtOnce), moved: progress{patience: greetingTimeout}}
 	protocol := wire.WebSocket
 	if w.job.Scenario == Request {
 		protocol = wire.HTTP
@@ -225,7 +226,8 @@ func (w *Worker) takeOrders(now time.Duration) {
 func (w *Worker) step(now time.Duration) (time.Duration, error) {
 	switch w.phase {
 	case phaseOpening:
-		return w.opener.tick(now)
+		next, err := w.opener.tick(now)
+		return next, errors.Join(err, w.stuck(now))
 	case phaseRunning:
 		if now < w.window.start {
 			return w.window.start, nil

@@ -178,7 +178,7 @@ func (w *world) nodeServer(name, module, script, address, url string, args []str
 		args: append([]string{args[0], url}, args[1:]...), missing: missingFile(packageFile(w.node, module)),
 	}
 	if s.missing != "" {
-		s.missing += " (npm install --prefix " + w.node + ")"
+		s.missing += " (npm ci --prefix " + w.node + ")"
 	}
 	return s
 }

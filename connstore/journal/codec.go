@@ -11,10 +11,11 @@ import (
 	"github.com/sallyport/sallyport/gateway"
 )
 
-// The messages of a journal, version 1. Strings stand readable in them; testdata/batch.golden is a sample.
+// The messages of a journal, version 1. Strings stand readable in them; testdata/batch.golden is a sample. Version 2 is the
+// same with all records together as one S2 block.
 //
 //	message = "SJ" version kind uvarint(number) record…
-//	version = 0x01
+//	version = 0x01 | 0x02
 //	kind    = 'b' a batch | 's' a piece of a snapshot | 'f' a fence, without records
 //	record  = op uvarint(length of body) body
 //	op      = 'o' open | 'c' close
@@ -32,6 +33,8 @@ import (
 const (
 	magic   = "SJ"
 	version = 1
+	// versionCompressed: its records are compressed.
+	versionCompressed = 2
 
 	kindBatch    kind = 'b'
 	kindSnapshot kind = 's'
@@ -173,8 +176,9 @@ func decode(data []byte, visit func(entry)) (k kind, skipped int, err error) {
 	if len(data) < len(magic)+2 || string(data[:len(magic)]) != magic {
 		return 0, 1, errNotAJournalMessage
 	}
-	if v := data[len(magic)]; v != version {
-		return 0, 1, fmt.Errorf("journal message of version %d, this program reads %d", v, version)
+	v := data[len(magic)]
+	if v != version && v != versionCompressed {
+		return 0, 1, fmt.Errorf("journal message of version %d, this program reads %d and %d", v, version, versionCompressed)
 	}
 	k = kind(data[len(magic)+1])
 	rest := data[len(magic)+2:]
@@ -182,7 +186,11 @@ func decode(data []byte, visit func(entry)) (k kind, skipped int, err error) {
 	if n <= 0 {
 		return k, 1, errCutRecord
 	}
-	rest = rest[n:]
+	if rest = rest[n:]; v == versionCompressed {
+		if rest, err = open(rest); err != nil {
+			return k, 1, err
+		}
+	}
 	note := func(e error) {
 		skipped++
 		if err == nil {

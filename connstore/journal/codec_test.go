@@ -105,7 +105,9 @@ func TestDecodeBad(t *testing.T) {
 	}{
 		{"empty", nil, 0, 1, "not a journal message"},
 		{"foreign", []byte(`{"v":1}`), 0, 1, "not a journal message"},
-		{"future version", []byte("SJ\x02b\x01"), 0, 1, "version 2"},
+		{"future version", []byte("SJ\x03b\x01"), 0, 1, "version 3"},
+		{"compressed, but nothing", []byte("SJ\x02b\x01"), 0, 1, "compressed records"},
+		{"compressed to a gigabyte", []byte("SJ\x02b\x01\x80\x80\x80\x80\x04\x00a"), 0, 1, "compressed records"},
 		{"no number", []byte("SJ\x01b"), 0, 1, "cut off"},
 		{"no records", appendHeader(nil, kindFence, 9), 0, 0, ""},
 		{"cut in the first record", good[:30], 0, 1, "cut off"},
@@ -143,6 +145,8 @@ func TestAppendAllocatesNothing(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(goldenBatch())
 	f.Add(goldenBatch()[:40])
+	full, _ := fullBatch(100)
+	f.Add(full)
 	f.Add(appendHeader(nil, kindFence, 1))
 	f.Add([]byte("SJ\x01b\x01o\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"))
 	f.Add([]byte("SJ\x01s\x00c\x11\x10AbC_zzzzzzzzzzz="))

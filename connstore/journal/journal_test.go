@@ -252,7 +252,7 @@ func TestSnapshots(t *testing.T) {
 		live, pairs int // per client
 	}{
 		{"in one message", 1, 50},
-		{"in pieces", 60, 100},
+		{"in pieces", 60, 400},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s, _ := one(t, nil)

@@ -64,10 +64,11 @@ func (w *writer) rollUp(ctx context.Context) error {
 	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	w.number++
 	w.buf = appendHeader(w.buf[:0], kindSnapshot, w.number)
+	records := len(w.buf)
 	for _, c := range w.live {
 		w.buf = appendOpen(w.buf, c)
 	}
-	m.Data = w.buf
+	m.Data = w.seal(records)
 	before := w.stored
 	if err := w.write(ctx, m); err != nil {
 		return err
@@ -79,6 +80,7 @@ func (w *writer) rollUp(ctx context.Context) error {
 func (w *writer) writePiece(ctx context.Context, s *snapshot) error {
 	w.number++
 	w.buf = appendHeader(w.buf[:0], kindSnapshot, w.number)
+	records := len(w.buf)
 	n, room := 0, w.max
 	for _, id := range s.ids {
 		if c := w.live[id]; c != nil {
@@ -96,7 +98,7 @@ func (w *writer) writePiece(ctx context.Context, s *snapshot) error {
 		return nil // none of them is open any more
 	}
 	before := w.stored
-	if err := w.write(ctx, &nats.Msg{Subject: w.subj, Data: w.buf}); err != nil {
+	if err := w.write(ctx, &nats.Msg{Subject: w.subj, Data: w.seal(records)}); err != nil {
 		return err
 	}
 	if s.first == 0 {

@@ -42,6 +42,7 @@ type writer struct {
 	number uint64 // of the last message
 	max    int    // bytes of records per message
 	buf    []byte
+	sealed []byte // scratch of seal
 
 	live      map[gateway.ConnectionID]*gateway.Connection // what a fold of the journal would give
 	liveBytes int                                          // of their open records
@@ -133,13 +134,20 @@ func (w *writer) writeBatch(ctx context.Context) error {
 	if len(w.buf) == empty {
 		return nil
 	}
-	err := w.write(ctx, &nats.Msg{Subject: w.subj, Data: w.buf})
+	err := w.write(ctx, &nats.Msg{Subject: w.subj, Data: w.seal(empty)})
 	if err != nil {
 		w.queue.settle(opens, unavailable(err))
 		return err
 	}
 	w.queue.settle(opens, nil)
 	return nil
+}
+
+// seal returns what is in buf as it is stored; records is where they begin. It is good until the next call.
+func (w *writer) seal(records int) []byte {
+	message, scratch := seal(w.buf, records, w.sealed)
+	w.sealed = scratch
+	return message
 }
 
 // write publishes m until it is stored. It returns nil, ctx's error or connstore.ErrLost; m may be stored in the

@@ -15,6 +15,3 @@ func readDescriptor(uintptr, []byte) (int, bool, error) { return 0, false, sysca
 
 // writeDescriptor is never called without a RawConn.
 func writeDescriptor(uintptr, []byte) (int, error) { return 0, syscall.EINVAL }
-
-// capSendBuffer leaves the size to this system.
-func capSendBuffer(syscall.RawConn, int) error { return nil }

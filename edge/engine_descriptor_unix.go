@@ -52,14 +52,3 @@ func writeDescriptor(fd uintptr, b []byte) (int, error) {
 	}
 	return done, nil
 }
-
-// capSendBuffer bounds the send buffer of a listener's connections.
-func capSendBuffer(raw syscall.RawConn, size int) error {
-	var refused error
-	if err := raw.Control(func(fd uintptr) {
-		refused = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, size) //nolint:gosec // a descriptor
-	}); err != nil {
-		return err
-	}
-	return refused
-}

@@ -129,9 +129,7 @@ func (s *Server) httpConfig() httpConfig {
 
 // Listen binds the data plane's address, so that Serve can't fail for it.
 func (s *Server) Listen() (net.Addr, error) {
-	// Connections inherit the listener's buffer.
-	listen := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return capSendBuffer(raw, sendBufferBytes) }}
-	ln, err := listen.Listen(context.Background(), "tcp", s.cfg.Listen)
+	ln, err := listenConfig().Listen(context.Background(), "tcp", s.cfg.Listen)
 	if err != nil {
 		return nil, listenError(s.cfg.Listen, err)
 	}

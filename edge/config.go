@@ -58,7 +58,7 @@ type Config struct {
 	Observing func() bool
 
 	// Authorizers makes the authorizer of an API; nil refuses the clients of those that have one. It is asked for every
-	// handshake, so it keeps what is dear to make.
+	// handshake, so that what is dear, such as the keys of an issuer, is kept elsewhere.
 	Authorizers func(*router.Program, *router.Authorizer) (gateway.Authorizer, error)
 	// AccessLog takes the lines of stages that have an access log; it must not block or keep the line. nil discards them.
 	AccessLog func(destination string, line []byte)

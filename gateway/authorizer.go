@@ -23,6 +23,14 @@ const (
 	AuthorizerNone = "NONE"
 )
 
+const (
+	// MaxAuthorizerAnswer bounds what a REQUEST authorizer answers, in bytes (contract/websocket-api.md §10.1, §11).
+	MaxAuthorizerAnswer = 8 << 10
+	// AuthorizerUnauthorized is the error message by which an authorizer's function refuses a client with 401, exactly so
+	// (contract/websocket-api.md §4.2).
+	AuthorizerUnauthorized = "Unauthorized"
+)
+
 // AuthorizerSettings describes an authorizer.
 type AuthorizerSettings struct {
 	Type AuthorizerType `json:"type"`

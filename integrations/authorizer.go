@@ -9,9 +9,6 @@ import (
 	"github.com/sallyport/sallyport/router"
 )
 
-// maxAuthorizerAnswer bounds what an authorizer answers (contract/websocket-api.md §10.1).
-const maxAuthorizerAnswer = 8 << 10
-
 // AuthorizerKind is a Kind that packs events for its backends, and therefore has a way of its own for the events of
 // authorizers, whose bodies are packed already (schemas/proxy.AuthorizerEvent). Of any other Kind an authorizer's event
 // is a message on a two-way route.
@@ -49,7 +46,7 @@ func (w *Worker) openAuthorizer(p *router.Program, a *router.Authorizer) (*opene
 	}
 	route := Route{
 		API: p.API(), Stage: p.Stage(), Key: gateway.RouteConnect, Protocol: p.Protocol(),
-		Variables: p.Variables(), Timeout: a.Timeout(), TwoWay: true, MaxReplyBytes: maxAuthorizerAnswer,
+		Variables: p.Variables(), Timeout: a.Timeout(), TwoWay: true, MaxReplyBytes: gateway.MaxAuthorizerAnswer,
 	}
 	open := kind.Open
 	if own, packs := kind.(AuthorizerKind); packs {

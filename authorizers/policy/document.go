@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sallyport/sallyport/gateway"
 )
 
-const (
-	// MaxBytes bounds a document before it is parsed: an authorizer's whole answer has at most as much
-	// (contract/websocket-api.md §11).
-	MaxBytes = 8 << 10
-	// ActionInvoke is the action of connecting.
-	ActionInvoke = "execute-api:Invoke"
-)
+// MaxBytes bounds a document before it is parsed: an authorizer's whole answer has at most as much.
+const MaxBytes = gateway.MaxAuthorizerAnswer
 
 // The two effects; IAM minds their case.
 const (
@@ -51,7 +48,7 @@ type statement struct {
 	notActions, notResource bool // the list names what is not meant
 }
 
-// Allows reports whether the policy document doc consents to action, such as ActionInvoke, on the ARN resource: a statement
+// Allows reports whether the policy document doc consents to action, such as execute-api:Invoke, on the ARN resource: a statement
 // allows it and none denies it. Patterns may contain * and ?, which match across slashes and colons; action names are
 // compared without regard to case.
 //

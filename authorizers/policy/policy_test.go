@@ -16,6 +16,8 @@ func stmt(effect, action, resource string) string {
 	return `{"Effect":"` + effect + `","Action":` + action + `,"Resource":` + resource + `}`
 }
 
+const actionInvoke = "execute-api:Invoke"
+
 func TestAllows(t *testing.T) {
 	const any, invoke = `"*"`, `"execute-api:Invoke"`
 	allow := func(resource string) string { return statements(stmt("Allow", invoke, `"`+resource+`"`)) }
@@ -56,7 +58,7 @@ func TestAllows(t *testing.T) {
 		"all resources but this":   {statements(`{"Effect":"Allow","Action":"*","NotResource":"*/$connect"}`), false},
 		"deny all but this":        {statements(stmt("Allow", any, any), `{"Effect":"Deny","Action":"*","NotResource":"*/$connect"}`), true},
 	} {
-		got, err := Allows([]byte(test.doc), ActionInvoke, connectARN)
+		got, err := Allows([]byte(test.doc), actionInvoke, connectARN)
 		if err != nil || got != test.want {
 			t.Errorf("%s: %v, %v; want %v for %s", name, got, err, test.want, test.doc)
 		}
@@ -86,7 +88,7 @@ func TestUnreadable(t *testing.T) {
 		statements(good, `{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}`),
 		statements(good) + strings.Repeat(" ", MaxBytes),
 	} {
-		if allowed, err := Allows([]byte(doc), ActionInvoke, connectARN); err == nil || allowed {
+		if allowed, err := Allows([]byte(doc), actionInvoke, connectARN); err == nil || allowed {
 			t.Errorf("%.120s: %v, %v; want an error", doc, allowed, err)
 		}
 	}
@@ -113,7 +115,7 @@ func FuzzAllows(f *testing.F) {
 		statements(stmt("Allow", `"*"`, `"*"`)), statements(stmt("Deny", `["a","b"]`, `"*/$connect"`)), `{"Statement":[]}`, `null`, `[{}]`,
 		statements(`{"Effect":"Allow","NotAction":"x","NotResource":["?"]}`), `{"Statement":{"Effect":"Allow","Action":"` + "\xff" + `","Resource":"\u0000"}}`,
 	} {
-		f.Add(doc, ActionInvoke, connectARN)
+		f.Add(doc, actionInvoke, connectARN)
 	}
 	f.Fuzz(func(t *testing.T, doc, action, resource string) {
 		allowed, err := Allows([]byte(doc), action, resource)

@@ -8,20 +8,16 @@ import (
 	"maps"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/sallyport/sallyport/gateway"
 )
-
-// maxAnswer bounds an authorizer's answer (contract/websocket-api.md §10.1).
-const maxAnswer = 8 << 10
-
-// unauthorized is the error message by which a function refuses a client that did not show who it is.
-const unauthorized = "Unauthorized"
 
 // memberPrincipal is the member of the authorizer's context beside the authorizer's own.
 const memberPrincipal = "principalId"
 
 var (
-	errUnauthorized = errors.New("it answered " + unauthorized)
-	errOversized    = fmt.Errorf("its answer has more than %d bytes", maxAnswer)
+	errUnauthorized = errors.New("it answered " + gateway.AuthorizerUnauthorized)
+	errOversized    = fmt.Errorf("its answer has more than %d bytes", gateway.MaxAuthorizerAnswer)
 	errNoObject     = errors.New("its answer is no JSON object of the expected form")
 	errPrincipal    = errors.New("its answer has no principalId")
 	errPolicy       = errors.New("its answer has no policyDocument")
@@ -38,7 +34,7 @@ type answer struct {
 // parseAnswer reads the output of contract/websocket-api.md §10.1. errUnauthorized is a refusal in the form of a function
 // error: endpoints such as the runtime interface emulator hand it on like a result.
 func parseAnswer(payload []byte) (answer, error) {
-	if len(payload) > maxAnswer {
+	if len(payload) > gateway.MaxAuthorizerAnswer {
 		return answer{}, errOversized
 	}
 	var told struct {
@@ -53,7 +49,7 @@ func parseAnswer(payload []byte) (answer, error) {
 	}
 	principal := flat(told.PrincipalID)
 	switch {
-	case told.ErrorMessage == unauthorized && principal == nil && missing(told.PolicyDocument):
+	case told.ErrorMessage == gateway.AuthorizerUnauthorized && principal == nil && missing(told.PolicyDocument):
 		return answer{}, errUnauthorized
 	case principal == nil || bytes.Equal(principal, []byte(`""`)):
 		return answer{}, errPrincipal

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sallyport/sallyport/accesskeys"
 	"github.com/sallyport/sallyport/authorizers/policy"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/schemas/proxy"
@@ -104,12 +105,12 @@ func (a *Authorizer) judge(reply *gateway.Reply, step *gateway.AuthorizationStep
 		return nil, a.failed(err)
 	}
 	start := time.Now()
-	allowed, err := policy.Allows(answer.policy, policy.ActionInvoke, a.arn)
+	allowed, err := policy.Allows(answer.policy, string(accesskeys.ActionInvoke), a.arn)
 	switch {
 	case err != nil:
 		err = a.failed(err)
 	case !allowed:
-		err = a.forbidden(errors.New("its policy does not allow " + policy.ActionInvoke + " on " + a.arn))
+		err = a.forbidden(errors.New("its policy does not allow " + string(accesskeys.ActionInvoke) + " on " + a.arn))
 	}
 	*step = gateway.AuthorizationStep{Taken: true, Latency: time.Since(start), Err: err}
 	if err != nil {

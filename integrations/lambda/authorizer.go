@@ -11,10 +11,6 @@ import (
 	"github.com/sallyport/sallyport/integrations/backend"
 )
 
-// unauthorized is the error message by which an authorizer function refuses a client with 401
-// (contract/websocket-api.md §4.2).
-const unauthorized = "Unauthorized"
-
 // authorizer is an authorizer's function: it gets an event's body as its input and its output is the reply.
 type authorizer struct {
 	client   *backend.Client
@@ -51,7 +47,7 @@ func (a *authorizer) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Re
 	}
 	if failed := failure(gateway.EventConnect, answer); failed != nil {
 		if refused(answer) {
-			return nil, gateway.Errorf(gateway.CodeUnauthorized, unauthorized).Because(failed)
+			return nil, gateway.Errorf(gateway.CodeUnauthorized, gateway.AuthorizerUnauthorized).Because(failed)
 		}
 		return nil, failed
 	}
@@ -70,5 +66,5 @@ func refused(answer *backend.Answer) bool {
 	var told struct {
 		Message string `json:"errorMessage"`
 	}
-	return answer.Header.Get(headerFunctionError) != "" && json.Unmarshal(answer.Body, &told) == nil && told.Message == unauthorized
+	return answer.Header.Get(headerFunctionError) != "" && json.Unmarshal(answer.Body, &told) == nil && told.Message == gateway.AuthorizerUnauthorized
 }

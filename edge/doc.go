@@ -17,6 +17,9 @@
 //	socket.end                    socket_close.go      close frame, out of the hub
 //	└ disconnects.add             disconnect.go        $disconnect event, Journal.Closed
 //
+//	Server.broadcast              broadcast.go         frames made once, passes over many sockets
+//	└ socket.give                 broadcast_frames.go  the socket at once, or its queue
+//
 // Anything that is not an upgrade goes from the front to net/http (front_listener.go) and from there to the HTTP front,
 // the callbacks or, for an upgrade on a kept-alive connection, back to Server.upgrade.
 package edge

@@ -11,8 +11,9 @@ import (
 
 // buffer holds bytes on their way out. off is what the socket has taken already.
 type buffer struct {
-	b   []byte
-	off int
+	b      []byte
+	off    int
+	shared bool // other sockets send b too: it never changes, and no pool takes it
 }
 
 func (b *buffer) rest() []byte { return b.b[b.off:] }
@@ -28,7 +29,7 @@ func (p *bufferPool) get() *buffer {
 }
 
 func (p *bufferPool) put(b *buffer) {
-	if cap(b.b) > keepBufferBytes {
+	if b.shared || cap(b.b) > keepBufferBytes {
 		return
 	}
 	b.b, b.off = b.b[:0], 0

@@ -70,6 +70,19 @@ func (h *hub) all() []*socket {
 	return out
 }
 
+// appendShard appends the open sockets of one stage that are in shard i.
+func (h *hub) appendShard(dst []*socket, i int, api gateway.APIID, stage gateway.StageName) []*socket {
+	s := &h.shards[i]
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, k := range s.sockets {
+		if k.conn.API == api && k.conn.Stage == stage {
+			dst = append(dst, k)
+		}
+	}
+	return dst
+}
+
 // each calls yield for the open sockets of one shard after another, without a lock, until it returns false.
 func (h *hub) each(yield func(*socket) bool) {
 	for i := range h.shards {

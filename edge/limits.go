@@ -44,6 +44,9 @@ const (
 	sendBufferBytes = 64 << 10
 	// flushBytes is the most that is given to a blocked socket at a time, so that a slow client's progress shows.
 	flushBytes = 64 << 10
+	// copyBytes is the most that is copied to join what waits for a slow client into fewer writes; a longer piece stands in
+	// the queue by itself, and those of a broadcast are shared by all queues.
+	copyBytes = 4 << 10
 	// keepBufferBytes is the largest buffer that a pool keeps; a rare large message must not pin memory.
 	keepBufferBytes = 64 << 10
 	// trustedBytes is the most that is allocated because a frame header says so; the rest grows as bytes arrive.

@@ -183,6 +183,14 @@ func (m *metrics) message(api gateway.APIID, stage gateway.StageName, route gate
 	}
 }
 
+// sent counts n messages to clients that answer no route.
+func (m *metrics) sent(api gateway.APIID, stage gateway.StageName, n int) {
+	if m != nil && n > 0 {
+		l := labels{api: api, stage: stage, family: familyMessage, which: string(directionOut)}
+		m.messages.Add(context.Background(), int64(n), m.with(l).add...)
+	}
+}
+
 // failed counts a message that came to nothing before an integration was asked, with the route that took it if one did;
 // or, without a route, a one-way event that failed later.
 func (m *metrics) failed(api gateway.APIID, stage gateway.StageName, route gateway.RouteKey, err error) {

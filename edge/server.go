@@ -53,6 +53,7 @@ type Server struct {
 	inflaters  inflaterPool
 	deflaters  deflaterPool
 	exchanges  exchangePool
+	broadcasts broadcastPool
 	texts      sharedTexts
 
 	besides        sync.WaitGroup // messages handled beside their readers

@@ -46,12 +46,18 @@ func (k *socket) mayPushLocked(size int, limits gateway.Limits) error {
 	if k.state != socketOpen {
 		return errGone()
 	}
-	// An empty queue takes any message: SendQueueBytes may be smaller than the largest of them.
-	if waiting := k.out.size(); waiting > 0 && waiting+size > limits.SendQueueBytes {
+	if !k.roomForLocked(size, limits) {
 		k.fullLocked(limits.SlowClient)
 		return gateway.Errorf(gateway.CodeSlowClient, "the client reads too slowly, its send queue is full")
 	}
 	return nil
+}
+
+// roomForLocked reports whether the queue takes so many bytes. An empty one takes any message: SendQueueBytes may be
+// smaller than the largest of them.
+func (k *socket) roomForLocked(size int, limits gateway.Limits) bool {
+	waiting := k.out.size()
+	return waiting == 0 || waiting+size <= limits.SendQueueBytes
 }
 
 // answer sends a message that the client waits for. A closing socket drops it.
@@ -109,18 +115,28 @@ func (k *socket) sendLocked(buf *buffer) {
 		return
 	}
 	if !k.out.waits() {
-		n, err := k.link.write(buf.b)
-		if err != nil {
-			k.server.buffers.put(buf)
-			k.link.close() // the engine's gone tells the rest
-			return
-		}
-		if n == len(buf.b) {
+		n, ok := k.writeLocked(buf.b)
+		if !ok || n == len(buf.b) {
 			k.server.buffers.put(buf)
 			return
 		}
 		buf.off = n
 	}
+	k.waitLocked(buf)
+}
+
+// writeLocked gives b to the link, which may take less. After a failure the link is closed.
+func (k *socket) writeLocked(b []byte) (int, bool) {
+	n, err := k.link.write(b)
+	if err != nil {
+		k.link.close() // the engine's gone tells the rest
+		return 0, false
+	}
+	return n, true
+}
+
+// waitLocked queues what the link did not take, and sees to it that somebody empties the queue. It owns buf.
+func (k *socket) waitLocked(buf *buffer) {
 	if k.out == nil {
 		k.out = new(outgoing)
 	}
@@ -131,14 +147,14 @@ func (k *socket) sendLocked(buf *buffer) {
 	}
 }
 
-// queueLocked appends to the last buffer when that has room and is not under way, so that many small frames go out in
+// queueLocked appends to the last buffer when that is ours alone and not under way, so that many small frames go out in
 // one write.
 func (k *socket) queueLocked(buf *buffer) {
 	o := k.out
 	o.bytes += len(buf.rest())
-	if last := len(o.queue) - 1; last > 0 {
+	if last := len(o.queue) - 1; last > 0 && !o.queue[last].shared && len(buf.rest()) <= copyBytes {
 		tail := o.queue[last]
-		if len(tail.b)+len(buf.b) <= min(cap(tail.b), flushBytes) {
+		if len(tail.b)+len(buf.rest()) <= flushBytes {
 			tail.b = append(tail.b, buf.rest()...)
 			k.server.buffers.put(buf)
 			return

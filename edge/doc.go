@@ -9,9 +9,9 @@
 //
 //	front.accept                  front.go             a connection; its first request head
 //	└ Server.upgrade              handshake.go         resolve, origin, record, $connect, 101
-//	  └ engine.open               engine.go            the connection's bytes from now on
+//	  └ engine.open               engine.go            the connection's bytes from now on: event loops on Linux
 //	    └ socket.receive          socket_read.go       frames (frames.go, compressed ones deflate.go)
-//	      └ Server.message        message.go           route, event, Sender.Send
+//	      └ Server.message        message.go           route, admit (access.go), event, Sender.Send
 //	        └ exchange.finish     message.go           the reply becomes a frame
 //	          └ socket.answer     socket_write.go      queue, socket
 //	socket.end                    socket_close.go      close frame, out of the hub

@@ -30,8 +30,8 @@ var imports = []row{
 	{"control", []string{"gateway", "schemas", "router", "bus", "connstore", "authorizers", "accesskeys"}},
 
 	{"internal/telemetry", nil},
-	{"internal/runner", nil},
 	{"internal/gcpace", nil},
+	{"internal/runner", nil},
 	{"internal/app", []string{
 		"gateway", "schemas", "router", "bus", "connstore", "edge", "integrations", "control", "authorizers", "accesskeys",
 		"accesslog", "throttle", "internal",

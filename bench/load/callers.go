@@ -137,6 +137,16 @@ func (c *callers) answered(conn *wire.Conn, status int) {
 	}
 }
 
+// quiet reports that each call is answered: the message that it caused may arrive before its answer.
+func (c *callers) quiet() bool {
+	for i := range c.conns {
+		if c.conns[i].busy {
+			return false
+		}
+	}
+	return c.head == len(c.queue)
+}
+
 func (c *callers) close() {
 	for i := range c.conns {
 		if conn := c.conns[i].conn; conn != nil {

@@ -238,7 +238,7 @@ func (w *Worker) step(now time.Duration) (time.Duration, error) {
 		w.tally.Measured = w.window.to - w.window.from
 		w.phase, w.window.end = phaseDraining, now+drainTimeout
 	case phaseDraining:
-		if now >= w.window.end || w.scenario.drained(now) {
+		if now >= w.window.end || w.scenario.drained(now) && (w.callers == nil || w.callers.quiet()) {
 			w.phase = phaseEnding
 			return now, nil
 		}

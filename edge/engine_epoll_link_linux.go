@@ -71,6 +71,15 @@ func (k *epollLink) close() {
 	}
 }
 
+// deliverRest goes on where receive had said stop.
+func (k *epollLink) deliverRest() {
+	rest := *k.rest
+	k.rest = nil
+	if len(rest) > 0 {
+		k.deliver(rest)
+	}
+}
+
 // deliver gives b to the peer and reports whether to read on. What the peer leaves is kept until it resumes.
 func (k *epollLink) deliver(b []byte) bool {
 	for {

@@ -170,13 +170,16 @@ func (l *epollLoop) happened(ev *unix.EpollEvent) {
 	if k == nil {
 		return
 	}
-	if ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+	const over = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	if ev.Events&over != 0 {
 		k.hungUp = true
 	}
 	if ev.Events&unix.EPOLLOUT != 0 && k.flushing {
 		l.flush(k)
 	}
-	l.read(k)
+	if ev.Events&(unix.EPOLLIN|over) != 0 {
+		l.read(k)
+	}
 }
 
 // read takes what the client sent, until there is nothing or its turn is over.
@@ -259,23 +262,19 @@ func (l *epollLoop) serve(k *epollLink, want uint32) {
 	}
 }
 
-// begin gives the peer what came before, and registers the connection.
+// begin gives the peer what came before, and registers the connection. What came since is its first event.
 func (l *epollLoop) begin(k *epollLink) {
 	l.setLink(k.fd, k)
 	if err := l.register(k.fd, linkEvents); err != nil {
 		l.end(k, err)
 		return
 	}
-	l.resume(k)
+	k.deliverRest()
 }
 
 // resume delivers what was left, and what came meanwhile.
 func (l *epollLoop) resume(k *epollLink) {
-	rest := *k.rest
-	k.rest = nil
-	if len(rest) > 0 {
-		k.deliver(rest)
-	}
+	k.deliverRest()
 	l.read(k)
 }
 

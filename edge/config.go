@@ -34,6 +34,8 @@ const (
 type Config struct {
 	// Listen is the data plane's address, host:port.
 	Listen string
+	// Certificate makes the data plane speak TLS, and nothing else; nil means plain HTTP.
+	Certificate CertificateSource
 	// Domain is the base of host-style addresses (DESIGN §4).
 	Domain string
 	// Live holds the programs; a swap reaches open sockets with their next message.
@@ -71,7 +73,7 @@ type Config struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
-	// HandshakeTimeout bounds a connection's first request head; 0 means 10 s.
+	// HandshakeTimeout bounds a connection's TLS handshake and first request head together; 0 means 10 s.
 	HandshakeTimeout time.Duration
 	// DrainTimeout is the time over which Drain spreads its closes; 0 closes all at once.
 	DrainTimeout time.Duration

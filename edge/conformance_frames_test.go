@@ -16,8 +16,10 @@ func opFrame(op ws.OpCode, rsv byte, s string) []byte {
 
 func binFrame(s string) []byte { return opFrame(ws.OpBinary, 0, s) }
 
-func TestConformance(t *testing.T) {
-	w := echoWorld(t)
+func TestConformance(t *testing.T) { testConformance(t, echoWorld(t)) }
+
+func testConformance(t *testing.T, w *world) {
+	t.Helper()
 	for _, group := range []struct {
 		name  string
 		cases []exchangeCase

@@ -18,11 +18,19 @@ import (
 // echoWorld is a server that sends every message back.
 func echoWorld(t *testing.T, change ...func(*gateway.API)) *world {
 	t.Helper()
+	return echoes(newWorld(t, echoAPI(change...)))
+}
+
+func echoAPI(change ...func(*gateway.API)) *gateway.API {
 	const room = 16 << 20
-	w := newWorld(t, chatAPI(append([]func(*gateway.API){withDefault, func(a *gateway.API) {
+	return chatAPI(append([]func(*gateway.API){withDefault, func(a *gateway.API) {
 		delete(a.Routes, gateway.RouteConnect)
 		delete(a.Routes, gateway.RouteDisconnect)
-	}, withLimits(func(l *gateway.LimitSettings) { l.SendQueueBytes = ptr(room) })}, change...)...))
+	}, withLimits(func(l *gateway.LimitSettings) { l.SendQueueBytes = ptr(room) })}, change...)...)
+}
+
+// echoes makes the backend send every message back.
+func echoes(w *world) *world {
 	w.sender.on(gateway.RouteDefault, func(ev *gateway.Event) (*gateway.Reply, error) {
 		<-w.sender.events // nobody else reads them
 		return &gateway.Reply{Body: ev.Body, Binary: ev.Binary}, nil
@@ -54,7 +62,7 @@ func runExchanges(t *testing.T, w *world, cases []exchangeCase) {
 	const longest = 2000 // bytes that are worth writing one at a time
 	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
-			w := &world{Server: w.Server, t: t, sender: w.sender, addr: w.addr}
+			w := &world{Server: w.Server, t: t, sender: w.sender, addr: w.addr, client: w.client}
 			for _, piece := range []int{len(test.send), 997, 1} {
 				if piece == 0 || piece == 1 && len(test.send) > longest {
 					continue

@@ -9,13 +9,15 @@ import (
 )
 
 // goroutineEngine reads each connection with a goroutine of its own and writes to a slow client with another one for as
-// long as something waits for it. On Unix sockets a parked reader holds no buffer.
+// long as something waits for it. On Unix sockets a parked reader holds no buffer, elsewhere and with TLS a small one.
 type goroutineEngine struct {
 	wg    sync.WaitGroup // counts reading and flushing goroutines
 	reads sync.Pool      // of *readBuffer
 }
 
 type readBuffer [readBufferBytes]byte
+
+type firstBuffer [firstBufferBytes]byte
 
 func newGoroutineEngine() *goroutineEngine { return &goroutineEngine{} }
 
@@ -32,6 +34,8 @@ func (e *goroutineEngine) open(nc net.Conn, p peer) link {
 	l := &goroutineLink{engine: e, nc: nc, peer: p, resumed: make(chan struct{}, 1)}
 	if l.raw = rawConn(nc); l.raw != nil {
 		l.readable, l.writable = l.tryRead, l.tryWrite
+	} else {
+		l.first = new(firstBuffer)
 	}
 	return l
 }
@@ -48,6 +52,8 @@ type goroutineLink struct {
 	// Read side: the reading goroutine.
 	readable func(uintptr) bool // tryRead, bound once
 	buf      *readBuffer
+	first    *firstBuffer // where raw is nil
+	filled   bool         // by the last read, so there may be more at once
 	readN    int
 	readErr  error
 
@@ -71,10 +77,10 @@ func (l *goroutineLink) readAll(early []byte) error {
 		return net.ErrClosed
 	}
 	for {
-		n, err := l.read()
+		b, err := l.read()
 		more := true
-		if n > 0 {
-			more = l.deliver(l.buf[:n])
+		if len(b) > 0 {
+			more = l.deliver(b)
 		}
 		if l.buf != nil {
 			l.engine.reads.Put(l.buf)
@@ -89,20 +95,34 @@ func (l *goroutineLink) readAll(early []byte) error {
 	}
 }
 
-// read waits for bytes and puts them into l.buf. Where it can it takes the buffer only once there are some.
-func (l *goroutineLink) read() (int, error) {
+// read waits for bytes. Where it can it takes l.buf only once there are some.
+func (l *goroutineLink) read() ([]byte, error) {
 	if l.raw == nil {
-		l.buf = l.engine.getBuffer()
-		return l.nc.Read(l.buf[:])
+		return l.readHeld()
 	}
 	l.readN, l.readErr = 0, nil
 	if err := l.raw.Read(l.readable); err != nil {
-		return 0, err
+		return nil, err
 	}
-	if l.readN == 0 && l.readErr == nil {
-		return 0, io.EOF
+	if l.readN == 0 {
+		if l.readErr == nil {
+			l.readErr = io.EOF
+		}
+		return nil, l.readErr
 	}
-	return l.readN, l.readErr
+	return l.buf[:l.readN], l.readErr
+}
+
+// readHeld holds a buffer while it waits: a small one, unless the last read filled it.
+func (l *goroutineLink) readHeld() ([]byte, error) {
+	b := l.first[:]
+	if l.filled {
+		l.buf = l.engine.getBuffer()
+		b = l.buf[:]
+	}
+	n, err := l.nc.Read(b)
+	l.filled = n == len(b)
+	return b[:n], err
 }
 
 // tryRead is called when the descriptor may have bytes; false waits until it does.

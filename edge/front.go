@@ -110,7 +110,7 @@ func passing(err error) bool {
 
 // welcome starts to read a visitor's head. The slot in heads is taken already.
 func (f *front) welcome(nc net.Conn) {
-	v := &visitor{nc: nc, deadline: f.server.now().Add(f.server.cfg.HandshakeTimeout)}
+	v := &visitor{nc: f.server.secure(nc), deadline: f.server.now().Add(f.server.cfg.HandshakeTimeout)}
 	v.timer.owner = v
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -131,8 +131,12 @@ func (f *front) welcome(nc net.Conn) {
 // serve reads the head of v and gives the connection to whom it is for.
 func (f *front) serve(v *visitor) {
 	f.server.wheel.arm(&v.timer, v.deadline)
-	buf := f.pool.get()
-	n, size, err := f.readHead(v.nc, buf)
+	err := shakeHands(v.nc)
+	buf := f.pool.get() // not before: a TLS handshake that stalls holds buffers of its own
+	n, size := 0, 0
+	if err == nil {
+		n, size, err = f.readHead(v.nc, buf)
+	}
 	f.server.wheel.disarm(&v.timer)
 	var head requestHead
 	upgrade := err == nil && asksUpgrade(buf[:size])
@@ -184,7 +188,9 @@ func (f *front) readHead(nc net.Conn, buf *headBuffer) (n, size int, err error) 
 // refuse answers a visitor that will be neither socket nor net/http's, and closes it. A client that was silent, or is
 // gone, gets no answer.
 func (f *front) refuse(nc net.Conn, err error) {
+	f.server.log.Debug("a connection was closed before its request", "client", nc.RemoteAddr(), "error", err)
 	switch {
+	case refuseUnsecured(err):
 	case errors.Is(err, errHead):
 		writeRefusal(nc, refusalBadRequest())
 	case errors.Is(err, errHeadTooLong):

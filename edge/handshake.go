@@ -23,9 +23,10 @@ const webSocketVersion = "13"
 
 // handshake is one upgrade request on its way. One goroutine owns it.
 type handshake struct {
-	nc    net.Conn
-	early []byte // bytes behind the head
-	head  requestHead
+	nc     net.Conn
+	early  []byte // bytes behind the head
+	head   requestHead
+	scheme string
 
 	arrived time.Time
 	path    string // percent-encoded
@@ -56,7 +57,8 @@ func newHandshake(nc net.Conn, early []byte, head requestHead) *handshake {
 // resolve → throttle → authorize → record → hold → $connect → 101. It blocks as long as the authorizer, the journal and the
 // backend take, all bounded.
 func (s *Server) upgrade(h *handshake) {
-	h.arrived = s.now()
+	h.arrived, h.scheme = s.now(), s.scheme()
+	tellScheme(h.head.header, h.scheme)
 	if !s.enter() {
 		s.metrics.handshake("", "", http.StatusServiceUnavailable, stepCapacity)
 		_ = writeAnswer(h.nc, refusalUnavailable())

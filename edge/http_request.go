@@ -114,7 +114,7 @@ func requestEvent(r *http.Request, m httpMatch, body []byte, x *httpExchange) *g
 }
 
 // clientHeader is the client's header as events carry it: all but what concerns this connection alone and what would act
-// on NATS or on us. net/http keeps Host apart; events do not.
+// on NATS or on us. net/http keeps Host apart; events do not, and they say that it was TLS.
 func clientHeader(r *http.Request) gateway.Header {
 	h := make(gateway.Header, len(r.Header)+1)
 	options := connectionOptions(gateway.Header(r.Header))
@@ -124,6 +124,7 @@ func clientHeader(r *http.Request) gateway.Header {
 		}
 	}
 	h["Host"] = []string{r.Host}
+	tellScheme(h, schemeOf(r))
 	return h
 }
 

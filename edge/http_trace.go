@@ -18,9 +18,6 @@ import (
 	"github.com/sallyport/sallyport/schemas/event"
 )
 
-// urlScheme: the edge speaks no TLS itself.
-const urlScheme = "http"
-
 // otherMethod stands for methods that clients made up (OpenTelemetry semantic conventions for HTTP).
 const otherMethod = "_OTHER"
 
@@ -36,16 +33,16 @@ func startServerSpan(r *http.Request, tracer trace.Tracer) (context.Context, tra
 	}
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	return serverSpan(ctx, tracer, requestFacts{
-		method: r.Method, path: r.URL.EscapedPath(), host: r.Host, proto: r.Proto, peer: r.RemoteAddr, agent: r.UserAgent(),
+		scheme: schemeOf(r), method: r.Method, path: r.URL.EscapedPath(), host: r.Host, proto: r.Proto, peer: r.RemoteAddr, agent: r.UserAgent(),
 	})
 }
 
 // requestFacts are what a span says of a request before anything is known of its route.
 type requestFacts struct {
-	method, proto, agent string
-	path                 string // as the client wrote it, without the query, which may hold tokens
-	host, peer           string // with their ports, if they have one
-	arrived              time.Time
+	scheme, method, proto, agent string
+	path                         string // as the client wrote it, without the query, which may hold tokens
+	host, peer                   string // with their ports, if they have one
+	arrived                      time.Time
 }
 
 // serverSpan starts the span of a request that arrived now, or then.
@@ -53,7 +50,7 @@ func serverSpan(ctx context.Context, tracer trace.Tracer, r requestFacts) (conte
 	method := commonMethod(r.method)
 	attributes := []attribute.KeyValue{
 		semconv.HTTPRequestMethodKey.String(method),
-		semconv.URLScheme(urlScheme),
+		semconv.URLScheme(r.scheme),
 		semconv.URLPath(r.path),
 		semconv.ServerAddress(withoutPort(r.host)),
 		semconv.ClientAddress(peerIP(r.peer)),

@@ -9,6 +9,9 @@ const (
 	// maxHeads is how many connections may be sending their first head at the same time: at 10 KiB each 40 MiB. Beyond
 	// it accept waits, so the kernel's backlog is the queue.
 	maxHeads = 4096
+	// maxHelloBytes is what a client may send for its TLS handshake: two first messages with post-quantum keys and a session
+	// ticket, in case the server asks again. crypto/tls holds it up to twice, and the head's buffer comes only afterwards.
+	maxHelloBytes = 10_240
 	// maxUpgrades is how many handshakes may wait for the journal and $connect at the same time; more get 503. It is what
 	// 280 connects a second need with a backend that takes the full 29 s.
 	maxUpgrades = 8192
@@ -21,6 +24,9 @@ const (
 	defaultHandshakeTimeout = 10 * time.Second
 	// connectGrace is what we wait for $connect's answer beyond the route's own timeout, in case a Sender forgets us.
 	connectGrace = 2 * time.Second
+	// noticeTimeout is how long TLS's word of the end may take where a connection can't be written to without waiting: on
+	// systems other than Unix. A client that reads has it by then.
+	noticeTimeout = 50 * time.Millisecond
 	// refusalTimeout bounds writing a refusal to a client that does not read.
 	refusalTimeout = 2 * time.Second
 
@@ -39,6 +45,8 @@ const (
 const (
 	// readBufferBytes is what one read takes: a few small frames, or a quarter of a large message, per system call.
 	readBufferBytes = 16 << 10
+	// firstBufferBytes is what a reader holds that can't wait without a buffer, as with TLS: most clients' messages.
+	firstBufferBytes = 512
 	// sendBufferBytes is what the kernel keeps of what a client has not taken; Linux doubles the figure for its own needs.
 	// Uncapped it grows to 4 MB for each client that does not read. 64 KiB under way is 5 Mbit/s at 100 ms.
 	sendBufferBytes = 64 << 10

@@ -40,6 +40,8 @@ type metrics struct {
 	accessMetrics
 	lifeMetrics
 
+	scheme string // of all requests; set before the first
+
 	mu   sync.RWMutex // guards sets
 	sets map[labels]options
 }
@@ -92,7 +94,7 @@ func newMetrics(p metric.MeterProvider) (*metrics, error) {
 	if p == nil {
 		return nil, nil //nolint:nilnil // nil metrics count nothing
 	}
-	m := &metrics{sets: make(map[labels]options)}
+	m := &metrics{scheme: schemeHTTP, sets: make(map[labels]options)}
 	meter := p.Meter(scope)
 	var errs [7]error
 	m.connections, errs[0] = meter.Int64UpDownCounter("sallyport.connections",
@@ -120,7 +122,7 @@ func (m *metrics) with(l labels) options {
 	if ok {
 		return o
 	}
-	set := metric.WithAttributeSet(l.set())
+	set := metric.WithAttributeSet(l.set(m.scheme))
 	o = options{add: []metric.AddOption{set}, record: []metric.RecordOption{set}}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -128,7 +130,7 @@ func (m *metrics) with(l labels) options {
 	return o
 }
 
-func (l labels) set() attribute.Set {
+func (l labels) set(scheme string) attribute.Set {
 	var kvs []attribute.KeyValue
 	add := func(key attribute.Key, value string) {
 		if value != "" {
@@ -149,7 +151,7 @@ func (l labels) set() attribute.Set {
 		add(attrCallbackMethod, l.which)
 	case familyRequest:
 		add(semconv.HTTPRequestMethodKey, l.which)
-		add(semconv.URLSchemeKey, urlScheme)
+		add(semconv.URLSchemeKey, scheme)
 		if l.route != "" {
 			add(semconv.HTTPRouteKey, routeTemplate(l.route))
 		}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,7 @@ var errStopped = errors.New("edge: the server has stopped")
 // called concurrently.
 type Server struct {
 	cfg     Config
+	tls     *tls.Config // nil without TLS
 	log     *slog.Logger
 	metrics *metrics
 	tracing tracing
@@ -93,12 +95,15 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("edge: callbacks: %w", err)
 	}
 	s := &Server{
-		cfg: c, log: c.Logger, metrics: m, tracing: newTracing(c.TracerProvider),
+		cfg: c, tls: newTLSConfig(c.Certificate), log: c.Logger, metrics: m, tracing: newTracing(c.TracerProvider),
 		hub: newHub(), held: newHolding(), engine: newEngine(), wheel: newWheel(c.Now()),
 		upgrades: make(chan struct{}, maxUpgrades), journalWaiters: make(chan struct{}, maxJournalWaiters),
 		// More validations at once than cores end no sooner, and each takes a hundred times its message's memory.
 		validations: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		done:        make(chan struct{}), leaving: make(map[*socket]struct{}),
+	}
+	if m != nil {
+		m.scheme = s.scheme()
 	}
 	s.inflaters.sizes, s.deflaters.sizes = m.deflateSizes(directionIn), m.deflateSizes(directionOut)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -220,6 +225,9 @@ func (s *Server) serveWeb() error {
 
 // dispatch takes what net/http reads.
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
+	if s.tls != nil && r.TLS == nil {
+		r.TLS = new(tls.ConnectionState) // net/http does not see our TLS; that there is some is all that is asked
+	}
 	switch {
 	case hasToken(r.Header.Get("Upgrade"), "websocket") && r.ProtoMajor == 1:
 		s.hijack(w, r)

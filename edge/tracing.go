@@ -52,7 +52,7 @@ func (t tracing) handshake(h *handshake) trace.Span {
 	}
 	ctx := propagation.TraceContext{}.Extract(context.Background(), headerCarrier(h.head.header))
 	_, span := serverSpan(ctx, t.tracer, requestFacts{
-		method: h.head.method, path: h.path, host: h.host, proto: h.head.proto, peer: h.nc.RemoteAddr().String(),
+		scheme: h.scheme, method: h.head.method, path: h.path, host: h.host, proto: h.head.proto, peer: h.nc.RemoteAddr().String(),
 		agent: h.head.header.Get("User-Agent"), arrived: h.arrived,
 	})
 	return span

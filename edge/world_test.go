@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -266,6 +267,7 @@ type world struct {
 	pipes   *pipeListener // in virtual time
 	served  chan error
 	stop    context.CancelFunc
+	client  *tls.Config // how clients speak TLS; nil for plain
 }
 
 // newWorld starts a server on a loopback port.
@@ -352,6 +354,9 @@ func (w *world) dial() net.Conn {
 	nc, err := net.Dial("tcp", w.addr)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if w.client != nil {
+		return tls.Client(nc, w.client)
 	}
 	return nc
 }

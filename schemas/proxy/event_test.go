@@ -181,8 +181,14 @@ func TestPortOf(t *testing.T) {
 	for in, want := range map[string]string{
 		"a": "80", "a:8080": "8080", "[::1]": "80", "[::1]:81": "81", "a:": "80", "a:x": "80", "a:70000": "80", "": "80",
 	} {
-		if got := portOf(in); got != want {
+		if got := portOf(in, "http"); got != want {
 			t.Errorf("portOf(%q) = %q, want %q", in, got, want)
+		}
+		if want == "80" {
+			want = "443"
+		}
+		if got := portOf(in, "https"); got != want {
+			t.Errorf("portOf(%q) with TLS = %q, want %q", in, got, want)
 		}
 	}
 }

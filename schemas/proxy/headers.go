@@ -69,10 +69,13 @@ func (l *headerList) setDefault(name, value string) {
 	}
 }
 
-// The X-Forwarded-* values of a client that speaks plain HTTP to us. Whoever ends TLS in front sets the headers itself.
+// The X-Forwarded-* values of a client that speaks plain HTTP to us. Whoever ends TLS, the edge or a proxy in front, has
+// said so in X-Forwarded-Proto.
 const (
 	plainProto = "http"
 	plainPort  = "80"
+	tlsProto   = "https"
+	tlsPort    = "443"
 )
 
 // addForwarded adds Host and the X-Forwarded-* headers of contract/http-api.md §6.2: the peer's address goes to the end of
@@ -84,18 +87,22 @@ func (l *headerList) addForwarded(c *event.Context) {
 		chain = strings.Join(f.values, ", ") + ", " + chain
 	}
 	l.set("X-Forwarded-For", chain)
-	l.setDefault("X-Forwarded-Port", portOf(l.find("Host").values[0]))
 	l.setDefault("X-Forwarded-Proto", plainProto)
+	l.setDefault("X-Forwarded-Port", portOf(l.find("Host").values[0], l.find("X-Forwarded-Proto").values[0]))
 }
 
-// portOf returns the port of a Host header's value.
-func portOf(host string) string {
+// portOf returns the port of a Host header's value, or the one that the scheme implies.
+func portOf(host, proto string) string {
+	implied := plainPort
+	if proto == tlsProto {
+		implied = tlsPort
+	}
 	i := strings.LastIndexByte(host, ':')
 	if i < 0 || strings.HasSuffix(host, "]") { // "[::1]" has no port
-		return plainPort
+		return implied
 	}
 	if _, err := strconv.ParseUint(host[i+1:], 10, 16); err != nil {
-		return plainPort
+		return implied
 	}
 	return host[i+1:]
 }

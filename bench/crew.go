@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sallyport/sallyport/bench/load"
-	"github.com/sallyport/sallyport/bench/wire"
 )
 
 // crew are the workers of a run. Its goroutines are those of group; end waits for them.
@@ -149,7 +148,7 @@ func (l *local) work(ctx context.Context, tell func(int, load.News)) (*load.Tall
 	tallies := make([]*load.Tally, len(l.workers))
 	for i, w := range l.workers {
 		group.Go(func() (err error) {
-			wire.DedicateThread()
+			w.Dedicate()
 			tallies[i], err = w.Run(ctx, func(n load.News) { tell(i, n) })
 			return err
 		})

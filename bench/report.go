@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/sallyport/sallyport/bench/load"
@@ -103,7 +104,13 @@ type Memory struct {
 
 func newReport(c *Config) *Report {
 	j := &c.Job
-	return &Report{Scenario: j.Scenario, URLs: j.URLs, Corrected: j.Rate > 0, Settings: Settings{
+	var urls []string
+	for _, text := range j.URLs {
+		if u, err := url.Parse(text); err == nil { // Run has read the first
+			urls = append(urls, u.Redacted())
+		}
+	}
+	return &Report{Scenario: j.Scenario, URLs: urls, Corrected: j.Rate > 0, Settings: Settings{
 		Connections: j.Connections, Rate: j.Rate, Size: j.Size, InFlight: j.MostInFlight(), Processes: c.processes(), Loops: c.loops(),
 		WarmupSeconds: j.Warmup.Seconds(), DurationSeconds: j.Duration.Seconds(),
 	}}

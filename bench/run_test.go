@@ -214,7 +214,9 @@ func TestFailuresAreNamed(t *testing.T) {
 		{"403", func(c *bench.Config) { c.Job.URLs = []string{refusing(403)} }, []string{"status 403", "go away", "--header"}},
 		{"426", func(c *bench.Config) { c.Job.URLs = []string{refusing(426)} }, []string{"status 426", "is it a WebSocket"}},
 		{"too few descriptors", func(c *bench.Config) { c.Job.Connections = 5_000_000 }, []string{"--processes"}},
-		{"no URL", func(c *bench.Config) { c.Job.URLs = []string{"127.0.0.1:80"} }, []string{"127.0.0.1:80"}},
+		{"no URL", func(c *bench.Config) { c.Job.URLs = []string{"127.0.0.1:80"} }, []string{"a URL can't be read"}},
+		{"no URL but a scheme", func(c *bench.Config) { c.Job.URLs = []string{"localhost:80/x"} }, []string{"localhost:80/x", "ws://"}},
+		{"a password", func(c *bench.Config) { c.Job.URLs = []string{"ws://me:secret@127.0.0.1:1/"} }, []string{"ws://me:xxxxx@127.0.0.1:1/"}},
 		{"another scheme", func(c *bench.Config) { c.Job.URLs = []string{"ftp://127.0.0.1/"} }, []string{"ws://"}},
 		{"no process", func(c *bench.Config) { c.PIDs = []int{1 << 30} }, []string{"--pid 1073741824"}},
 		{"no port", func(c *bench.Config) { c.Job.URLs = []string{"ws://127.0.0.1:99999/"} }, []string{"99999"}},
@@ -225,7 +227,7 @@ func TestFailuresAreNamed(t *testing.T) {
 			test.change(&config)
 			_, err := bench.Run(t.Context(), config)
 			for _, want := range test.want {
-				if err == nil || !strings.Contains(err.Error(), want) {
+				if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 					t.Errorf("%v, want %q in it", err, want)
 				}
 			}

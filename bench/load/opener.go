@@ -101,4 +101,4 @@ func (w *Worker) number(index int) int { return index*w.job.Workers + w.job.Work
 // target gives where a connection goes.
 func (w *Worker) target(index int) *wire.Target { return w.targets[w.number(index)%len(w.targets)] }
 
-func (w *Worker) url(index int) string { return w.job.URLs[w.number(index)%len(w.job.URLs)] }
+func (w *Worker) url(index int) string { return redacted(w.job.URLs[w.number(index)%len(w.job.URLs)]) }

@@ -41,6 +41,15 @@ func newPushSender(ctx context.Context, w *Worker) (sender, error) {
 	return s, nil
 }
 
+// redacted hides a password.
+func redacted(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "a URL that can't be read"
+	}
+	return u.Redacted()
+}
+
 // postSender pushes by POST {callback}/@connections/{id}, with the @ escaped as the AWS SDKs do.
 type postSender struct {
 	w       *Worker
@@ -80,7 +89,7 @@ func newNATSSender(w *Worker, message *template) (*natsSender, error) {
 	}
 	conn, err := nats.Connect(w.job.NATS, options...)
 	if err != nil {
-		return nil, fmt.Errorf("--nats %s: %w", w.job.NATS, err)
+		return nil, fmt.Errorf("--nats %s: %w", redacted(w.job.NATS), err)
 	}
 	w.closer = conn.Close
 	return &natsSender{w: w, message: message, conn: conn, prefix: prefix}, nil
@@ -94,7 +103,7 @@ func pushSubject(job *Job) (string, error) {
 	}
 	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
 	if len(parts) > 2 || parts[0] == "" {
-		return "", fmt.Errorf("--nats needs the API and the stage to name the subject, and %s is not ws://HOST/{api}/{stage}", job.URLs[0])
+		return "", fmt.Errorf("--nats needs the API and the stage to name the subject, and %s is not ws://HOST/{api}/{stage}", redacted(job.URLs[0]))
 	}
 	stage := string(gateway.StageDefault)
 	if len(parts) == 2 {
@@ -106,7 +115,7 @@ func pushSubject(job *Job) (string, error) {
 func (s *natsSender) send(index int, _ time.Duration) bool {
 	s.buffer = s.message.render(s.buffer, s.w.news.Sent, s.w.number(index))
 	if err := s.conn.Publish(s.prefix+string(s.w.peers[index].id), s.buffer); err != nil {
-		s.w.fatal = fmt.Errorf("publish to %s: %w", s.w.job.NATS, err)
+		s.w.fatal = fmt.Errorf("publish to %s: %w", redacted(s.w.job.NATS), err)
 		return false
 	}
 	return true

@@ -157,6 +157,13 @@ func newScenario(ctx context.Context, w *Worker) (scenario, error) {
 	}
 }
 
+// Dedicate gives the calling goroutine, which will call Run and then end, a thread of its own where that helps.
+func (w *Worker) Dedicate() {
+	if w.loop.Polls() {
+		wire.DedicateThread()
+	}
+}
+
 // Order gives an order. Any goroutine may call it; orders that the worker does not take in time are dropped, which
 // happens only after it has ended.
 func (w *Worker) Order(o Order) {

@@ -95,6 +95,13 @@ func (l *Loop) Now() time.Duration { return time.Since(l.base) }
 // Since gives a time on the loop's clock.
 func (l *Loop) Since(t time.Time) time.Duration { return t.Sub(l.base) }
 
+// Polls reports whether Wait waits in the kernel: such a loop does better on a thread of its own, and the one that waits
+// for goroutines worse.
+func (l *Loop) Polls() bool {
+	_, goroutines := l.transport.(*netTransport)
+	return !goroutines
+}
+
 // Live counts the connections that are not closed, those being dialled included.
 func (l *Loop) Live() int { return l.live }
 

@@ -46,7 +46,7 @@ type TargetConfig struct {
 func NewTarget(ctx context.Context, protocol Protocol, config TargetConfig) (*Target, error) {
 	u, err := url.Parse(config.URL)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no URL: %w", config.URL, errors.Unwrap(err))
+		return nil, fmt.Errorf("a URL can't be read: %w", errors.Unwrap(err)) // without the text, which may have a password
 	}
 	t := &Target{Protocol: protocol, Host: u.Host, Path: u.RequestURI()}
 	port := "80"
@@ -57,10 +57,10 @@ func NewTarget(ctx context.Context, protocol Protocol, config TargetConfig) (*Ta
 		// The host is checked against the certificate unless the caller says otherwise: test servers sign their own.
 		t.TLS = &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12, InsecureSkipVerify: config.Insecure}
 	default:
-		return nil, fmt.Errorf("%q has no scheme that can be measured: use ws://, wss://, http:// or https://", config.URL)
+		return nil, fmt.Errorf("%q has no scheme that can be measured: use ws://, wss://, http:// or https://", u.Redacted())
 	}
 	if u.Hostname() == "" {
-		return nil, fmt.Errorf("%q names no host", config.URL)
+		return nil, fmt.Errorf("%q names no host", u.Redacted())
 	}
 	if p := u.Port(); p != "" {
 		port = p

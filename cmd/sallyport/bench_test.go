@@ -77,3 +77,10 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+// The definition that is measured is a sound one.
+func TestBenchDefinition(t *testing.T) {
+	if code, _, err := call(t, "", "validate", "../../bench/testdata/bench.yaml"); code != exitFine || !strings.Contains(err, "no fault") {
+		t.Errorf("exit %d: %s", code, err)
+	}
+}

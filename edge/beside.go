@@ -19,6 +19,7 @@ type arrival struct {
 	in      inbound
 	start   time.Time
 	request gateway.RequestID
+	id      gateway.RequestID // of the message itself
 	// beside says that a goroutine of the message's own handles it.
 	beside bool
 }

@@ -56,7 +56,8 @@ func (p *exchangePool) put(x *exchange) {
 // message sends one client message on its way: judge (route, admit) → send (event → Sender). It does not wait for the
 // answer.
 func (s *Server) message(k *socket, p *router.Program, in inbound) {
-	m := arrival{socket: k, program: p, in: in, start: s.now(), request: gateway.NewRequestID()}
+	m := arrival{socket: k, program: p, in: in, start: s.now()}
+	m.request, m.id = gateway.NewRequestIDs()
 	k.touch(m.start)
 	if len(in.payload) > besideBytes && p.JudgesBodies() {
 		s.beside(m, s.judge)
@@ -99,7 +100,7 @@ func (s *Server) send(m arrival, route *router.Route) {
 	}
 	x.server, x.socket, x.program, x.route, x.limits, x.start = s, k, p, route, p.Limits(), m.start
 	ctx := s.tracing.message(x, p, m.request)
-	sent, err := x.fill(p, m.request, m.in, expect)
+	sent, err := x.fill(m, expect)
 	if err != nil {
 		s.refuse(m, route.Key(), err)
 		x.endSpan(err)
@@ -134,8 +135,8 @@ func (s *Server) expect(p *router.Program, route *router.Route) gateway.Expect {
 
 // fill builds the event and returns it in the form in which the route wants it. The client's bytes are copied once,
 // because the engine reuses its buffer; a message that came in pieces is handed on as it is.
-func (x *exchange) fill(p *router.Program, request gateway.RequestID, in inbound, expect gateway.Expect) (*gateway.Event, error) {
-	k, route := x.socket, x.route
+func (x *exchange) fill(m arrival, expect gateway.Expect) (*gateway.Event, error) {
+	k, p, in, route := m.socket, m.program, m.in, x.route
 	if x.buf == nil {
 		const roomForMessage = 320 // AppendMessage's members with room to spare
 		size := k.contextSize() + len(route.Context()) + roomForMessage
@@ -147,7 +148,7 @@ func (x *exchange) fill(p *router.Program, request gateway.RequestID, in inbound
 	b := k.appendContext(x.buf)
 	b = append(b, route.Context()...)
 	b = event.AppendMessage(b, event.MessageInfo{
-		Kind: gateway.EventMessage, Request: request, MessageID: gateway.NewRequestID(), Time: x.start,
+		Kind: gateway.EventMessage, Request: m.request, MessageID: m.id, Time: x.start,
 	})
 	end := len(b)
 	body := in.payload
@@ -158,7 +159,7 @@ func (x *exchange) fill(p *router.Program, request gateway.RequestID, in inbound
 	x.buf = b
 	x.event = gateway.Event{
 		Kind: gateway.EventMessage, API: p.API(), Stage: p.Stage(), Route: route.Key(), Subject: route.Subject(),
-		Expect: expect, Timeout: route.Timeout(), Connection: k.conn.ID, Request: request,
+		Expect: expect, Timeout: route.Timeout(), Connection: k.conn.ID, Request: m.request,
 		Context: b[:end:end], Body: body, Binary: in.op == ws.OpBinary,
 	}
 	if kept := k.conn.Handshake; kept != nil {

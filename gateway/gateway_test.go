@@ -34,6 +34,19 @@ func TestConnectionIDsHaveAmazonsForm(t *testing.T) {
 	}
 }
 
+func TestRequestIDsComeInPairs(t *testing.T) {
+	seen := map[RequestID]bool{}
+	for range 1000 {
+		one, two := NewRequestIDs()
+		for _, id := range []RequestID{one, two, NewRequestID()} {
+			if raw, err := base64.URLEncoding.DecodeString(string(id)); err != nil || len(raw) != 11 || seen[id] {
+				t.Fatalf("%s decodes to %d bytes, %v; seen before: %t", id, len(raw), err, seen[id])
+			}
+			seen[id] = true
+		}
+	}
+}
+
 func TestMalformedIDs(t *testing.T) {
 	for _, s := range []string{"", "undefined", "test-connection-123", "AbCdEfGhIjKlMnO", "AbCdEfGhIjKlMnOp", "AbCdEfGhIjKlM.O=", "AbCdEfGhIjKlMnO=\n", "AbCdEfGhIjKlMnOpQ=", "AbCd=fGhIjKlMnO="} {
 		if _, err := ParseConnectionID(s); !errors.Is(err, ErrMalformedID) {

@@ -91,6 +91,17 @@ func NewRequestID() RequestID {
 	return RequestID(out[:])
 }
 
+// NewRequestIDs returns two of them: a message has an id of its own beside its event's. It costs as much as one.
+func NewRequestIDs() (event, message RequestID) {
+	var b [2 * idBytes]byte
+	_, _ = rand.Read(b[:]) // never fails, see NewEdgeID
+	var out [2 * idLength]byte
+	base64.URLEncoding.Encode(out[:idLength], b[:idBytes])
+	base64.URLEncoding.Encode(out[idLength:], b[idBytes:])
+	both := RequestID(out[:])
+	return both[:idLength], both[idLength:]
+}
+
 // ParseConnectionID checks the form of s. The error is ErrMalformedID.
 func ParseConnectionID(s string) (ConnectionID, error) {
 	if len(s) != idLength || s[idLength-1] != '=' || !isBase64(s[:idLength-1]) {

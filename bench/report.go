@@ -185,7 +185,7 @@ func latency(h load.Histogram) *Latency {
 }
 
 // busy is the part of a loop's core from which on the generator itself bounds the rate.
-const busy = 0.95
+const busy = 0.9
 
 // warn says what a reader of the figures must know.
 func (r *Report) warn() {

@@ -33,12 +33,13 @@ func (p *process) printStages() {
 
 func (p *process) printStage(program *router.Program) {
 	name := string(program.API())
+	http, ws := p.config.TLS.schemes()
 	switch program.Protocol() {
 	case gateway.ProtocolWebSocket:
-		p.printLine(name, clientURL("ws", p.addresses.Data, program.API(), program.Stage()),
-			"callbacks at "+clientURL("http", p.addresses.Data, program.API(), program.Stage()))
+		p.printLine(name, clientURL(ws, p.addresses.Data, program.API(), program.Stage()),
+			"callbacks at "+clientURL(http, p.addresses.Data, program.API(), program.Stage()))
 	case gateway.ProtocolHTTP:
-		p.printLine(name, clientURL("http", p.addresses.Data, program.API(), program.Stage())+"/", "")
+		p.printLine(name, clientURL(http, p.addresses.Data, program.API(), program.Stage())+"/", "")
 	}
 }
 

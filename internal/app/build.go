@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport/sallyport/authorizers/keysets"
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/connstore/journal"
+	"github.com/sallyport/sallyport/edge"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/integrations"
 	"github.com/sallyport/sallyport/internal/telemetry"
@@ -47,7 +48,8 @@ type process struct {
 	worker      *integrations.Worker
 	tap         *bus.Tap
 	accessLog   *accesslog.Sink
-	keySets     *keysets.Cache // of the edge role
+	keySets     *keysets.Cache         // of the edge role
+	certificate edge.CertificateSource // nil without TLS
 	edge        *edgeSlot
 	command     *command
 	addresses   Addresses
@@ -91,6 +93,7 @@ func (p *process) start(ctx context.Context, fail context.CancelCauseFunc) error
 		p.startTap,
 		p.startAccessLog,
 		p.startRemote,
+		p.startTLS,
 		p.startAdmin,
 		p.startEdge,
 		p.startWatching,

@@ -61,7 +61,7 @@ func (p *process) commandEnv() []string {
 		if program.Protocol() != gateway.ProtocolWebSocket || p.addresses.Data == "" {
 			continue
 		}
-		callback := clientURL("http", p.addresses.Data, program.API(), program.Stage())
+		callback := clientURL("http", p.callbackAddress(), program.API(), program.Stage())
 		if first {
 			env = append(env, "SALLYPORT_CALLBACK_URL="+callback)
 			first = false
@@ -69,6 +69,15 @@ func (p *process) commandEnv() []string {
 		env = append(env, "SALLYPORT_CALLBACK_URL_"+variableName(program)+"="+callback)
 	}
 	return env
+}
+
+// callbackAddress is the listener at which a command beside us makes its callbacks. It need not trust our certificate: with
+// TLS it is the admin listener, which is plain HTTP on the same machine.
+func (p *process) callbackAddress() string {
+	if p.config.TLS.set() {
+		return p.addresses.Admin
+	}
+	return p.addresses.Data
 }
 
 // variableName is API and stage in the letters that a variable's name may have.

@@ -41,6 +41,8 @@ type Config struct {
 	// Listen is the data plane's address, Admin that of management, health and metrics, NATSListen that of the embedded
 	// NATS server for backends.
 	Listen, Admin, NATSListen string
+	// TLS makes the data plane speak TLS, and nothing else.
+	TLS TLSConfig
 	// NATS chooses an existing cluster instead of the embedded server.
 	NATS NATSConfig
 	// Data is the directory of the embedded JetStream.
@@ -133,6 +135,9 @@ func (c *Config) check() error {
 	}
 	if c.Mode == ModeDev && c.has(RoleEdge) && !loopback(c.Listen) {
 		return Usagef("--listen %s: dev is open to everybody who reaches it and so binds loopback only; use 127.0.0.1, or serve", c.Listen)
+	}
+	if err := c.TLS.check(); err != nil {
+		return err
 	}
 	if !loopback(c.Admin) {
 		return Usagef("--admin %s: the admin listener takes loopback addresses only, since it has no TLS and shows health and metrics to everybody", c.Admin)

@@ -132,7 +132,7 @@ func (p *process) openEdge(ctx context.Context, listen string) (*incarnation, st
 		return nil, "", err
 	}
 	in.server, err = edge.New(edge.Config{
-		Listen: listen, Domain: p.config.Domain, Live: &p.live, Sender: in.client, Invoker: in.client, Journal: in.journal,
+		Listen: listen, Certificate: p.certificate, Domain: p.config.Domain, Live: &p.live, Sender: in.client, Invoker: in.client, Journal: in.journal,
 		Remote: p.edge.remote, Lease: p.store.Leased, Callbacks: p.callbackPolicy(), Keys: p.keys, DrainTimeout: p.config.DrainTimeout,
 		Observe: p.observe, Observing: p.observing, AccessLog: p.accessLog.Write, Authorizers: p.authorizers(in.client), Logger: p.logger,
 		TracerProvider: p.telemetry.TracerProvider, MeterProvider: p.telemetry.MeterProvider,

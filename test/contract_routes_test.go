@@ -84,7 +84,8 @@ func TestContract3ExpressionsSupport(t *testing.T) {
 		{"models: body paths", socketAPI("chat", withModel, strings.Replace(route, "{routeResponse", "{modelSelectionExpression: $request.body.a, requestModels: {$default: M}, routeResponse", 1)), ""},
 		{"models: no headers", socketAPI("chat", withModel, strings.Replace(route, "{routeResponse", "{modelSelectionExpression: $request.header.a, requestModels: {$default: M}, routeResponse", 1)), "modelSelectionExpression"},
 		{"API keys: the header", socketAPI("chat", "apiKeySelectionExpression: $request.header.x-api-key\n", route), ""},
-		{"API keys: the authorizer's", socketAPI("chat", "apiKeySelectionExpression: $context.authorizer.usageIdentifierKey\n", route), ""},
+		{"API keys: the authorizer's", socketAPI("chat", "apiKeySelectionExpression: $context.authorizer.usageIdentifierKey\n"+
+			"authorizers: {users: {type: REQUEST, integration: {type: NATS}}}\n", route, `$connect: {authorizer: users}`), ""},
 		{"API keys: nothing else", socketAPI("chat", "apiKeySelectionExpression: $request.body.key\n", route), "apiKeySelectionExpression"},
 		{"keys of routes do not begin with $", socketAPI("chat", "", mockRoute("$mine", "x")), "$mine"},
 	} {

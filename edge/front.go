@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"container/list"
 	"context"
 	"errors"
 	"net"
@@ -22,7 +23,7 @@ type front struct {
 	wg     sync.WaitGroup // counts visitors
 
 	mu       sync.Mutex // guards the fields below
-	visitors map[*visitor]struct{}
+	visitors list.List  // of *visitor, the oldest first
 	closed   bool
 }
 
@@ -30,6 +31,7 @@ type front struct {
 // is cut: whichever comes first.
 type visitor struct {
 	nc       net.Conn
+	came     time.Time
 	deadline time.Time // of the head
 	timer    timer
 	decided  atomic.Bool
@@ -57,7 +59,6 @@ func (v *visitor) pass() bool { return !v.decided.Swap(true) }
 func newFront(s *Server, ln net.Listener) *front {
 	return &front{
 		server: s, ln: ln, plain: newHandoffs(ln.Addr()), heads: make(chan struct{}, maxHeads),
-		visitors: make(map[*visitor]struct{}),
 	}
 }
 
@@ -66,9 +67,7 @@ func newFront(s *Server, ln net.Listener) *front {
 func (f *front) accept(ctx context.Context) error {
 	pause := time.Duration(0)
 	for {
-		select {
-		case f.heads <- struct{}{}:
-		case <-ctx.Done():
+		if !f.slot(ctx) {
 			return nil
 		}
 		nc, err := f.ln.Accept()
@@ -95,6 +94,46 @@ func (f *front) accept(ctx context.Context) error {
 	}
 }
 
+// slot takes a place in heads, or reports that ctx has ended. While none is free, slow visitors make room: else a few
+// thousand of them would keep everybody out for as long as they like.
+func (f *front) slot(ctx context.Context) bool {
+	select {
+	case f.heads <- struct{}{}:
+		return true
+	default:
+	}
+	for {
+		wait := time.NewTimer(f.makeRoom(f.server.now()))
+		select {
+		case f.heads <- struct{}{}:
+			wait.Stop()
+			return true
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return false
+		}
+	}
+}
+
+// makeRoom cuts the oldest visitor if it had its time, and returns when to look again.
+func (f *front) makeRoom(now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for e := f.visitors.Front(); e != nil; e = e.Next() {
+		v, ok := e.Value.(*visitor)
+		switch left := crowdedHeadTimeout - now.Sub(v.came); {
+		case !ok, v.decided.Load(): // it is leaving already
+		case left > 0:
+			return left
+		default:
+			v.cut()
+			return minAcceptPause
+		}
+	}
+	return minAcceptPause
+}
+
 // passing reports accept errors that go away: no descriptors or memory left, and clients that left before they were
 // accepted.
 func passing(err error) bool {
@@ -110,7 +149,8 @@ func passing(err error) bool {
 
 // welcome starts to read a visitor's head. The slot in heads is taken already.
 func (f *front) welcome(nc net.Conn) {
-	v := &visitor{nc: f.server.secure(nc), deadline: f.server.now().Add(f.server.cfg.HandshakeTimeout)}
+	now := f.server.now()
+	v := &visitor{nc: f.server.secure(nc), came: now, deadline: now.Add(f.server.cfg.HandshakeTimeout)}
 	v.timer.owner = v
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -119,12 +159,12 @@ func (f *front) welcome(nc net.Conn) {
 		_ = nc.Close()
 		return
 	}
-	f.visitors[v] = struct{}{}
+	place := f.visitors.PushBack(v)
 	f.wg.Go(func() {
 		f.serve(v)
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		delete(f.visitors, v)
+		f.visitors.Remove(place)
 	})
 }
 
@@ -210,8 +250,10 @@ func (f *front) close() {
 	_ = f.plain.Close()
 	f.mu.Lock()
 	f.closed = true
-	for v := range f.visitors {
-		v.cut()
+	for e := f.visitors.Front(); e != nil; e = e.Next() {
+		if v, ok := e.Value.(*visitor); ok {
+			v.cut()
+		}
 	}
 	f.mu.Unlock()
 	f.wg.Wait()

@@ -172,6 +172,41 @@ func TestAcceptWithoutDescriptors(t *testing.T) {
 	})
 }
 
+// Slow visitors make room for others when there is no more, the oldest first; without others they have their full time.
+func TestSlowVisitorsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := prepareWorld(t, chatAPI())
+		w.pipes = newPipeListener()
+		w.use(w.pipes)
+		w.front.heads = make(chan struct{}, 2)
+		w.run()
+		defer w.end()
+		ended := make(chan int, 2)
+		visit := func(n int) {
+			nc := w.dial()
+			go func() {
+				_, _ = io.Copy(io.Discard, nc)
+				ended <- n
+			}()
+		}
+		start := time.Now()
+		visit(1)
+		elapse(time.Second)
+		visit(2)
+		c := w.connect() // in the place of the first, which has had its two seconds then
+		soon(t, "connected", time.Since(start), crowdedHeadTimeout)
+		if n := <-ended; n != 1 {
+			t.Errorf("visitor %d was cut", n)
+		}
+		if n := <-ended; n != 2 {
+			t.Errorf("visitor %d was cut", n)
+		}
+		soon(t, "cut", time.Since(start), time.Second+defaultHandshakeTimeout) // nobody waited for its place
+		_ = c.Close()
+		w.wantDisconnect(c, 1006, reasonLost)
+	})
+}
+
 func TestAcceptBroken(t *testing.T) {
 	w := prepareWorld(t, chatAPI())
 	w.use(&troubledListener{newPipeListener(), []error{errors.New("broken")}})

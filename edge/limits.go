@@ -12,6 +12,9 @@ const (
 	// maxHelloBytes is what a client may send for its TLS handshake: two first messages with post-quantum keys and a session
 	// ticket, in case the server asks again. crypto/tls holds it up to twice, and the head's buffer comes only afterwards.
 	maxHelloBytes = 10_240
+	// crowdedHeadTimeout is how long a head may take while there is no place for another. Clients send it at once; two seconds
+	// are a lost packet and its repetition on a slow line, and more than a busy machine lets a head lie.
+	crowdedHeadTimeout = 2 * time.Second
 	// maxUpgrades is how many handshakes may wait for the journal and $connect at the same time; more get 503. It is what
 	// 280 connects a second need with a backend that takes the full 29 s.
 	maxUpgrades = 8192

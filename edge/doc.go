@@ -7,7 +7,7 @@
 //
 // One message's way through it, with the file of each step:
 //
-//	front.accept                  front.go             a connection; its first request head
+//	front.accept                  front.go             a connection, TLS when there is a certificate (tls.go); its first request head
 //	└ Server.upgrade              handshake.go         resolve, origin, record, $connect, 101
 //	  └ engine.open               engine.go            the connection's bytes from now on: event loops on Linux
 //	    └ socket.receive          socket_read.go       frames (frames.go, compressed ones deflate.go)

@@ -28,7 +28,7 @@ func TestStressOfSlowHandshakes(t *testing.T) {
 		fixed = 8 << 10 // KiB of the witnesses
 		extra = 16      // descriptors of the witnesses and of the journal
 	)
-	n := scaled(1500, 4000)
+	n := scaled(1500, 6000)
 	p := startStressed(t, benchDefinition)
 	if _, err := visit(t.Context(), p.Data); err != nil {
 		t.Fatal(err)

@@ -8,10 +8,6 @@ import (
 	"github.com/sallyport/sallyport/router"
 )
 
-// besideBytes is the longest message that is judged where it is read, on a goroutine that reads for many. Models and
-// selection expressions take time in proportion to a message: some milliseconds for the worst of this size.
-const besideBytes = 4 << 10
-
 // arrival is a message that has come in.
 type arrival struct {
 	socket  *socket

@@ -16,7 +16,7 @@ func TestLargeMessagesAreJudgedBeside(t *testing.T) {
 	for range cap(w.validations) {
 		w.validations <- struct{}{}
 	}
-	large := fmt.Sprintf(`{"action":"say","n":1,"text":"%s"}`, strings.Repeat("x", besideBytes))
+	large := fmt.Sprintf(`{"action":"say","n":1,"text":"%s"}`, strings.Repeat("x", 8<<10))
 	slow.say(large)
 	slow.say(`{"action":"say","n":2}`)
 	slow.say(strings.Replace(large, `"n":1`, `"n":-1`, 1))

@@ -32,7 +32,8 @@ type link interface {
 // peer is a socket as its engine sees it.
 type peer interface {
 	// receive takes bytes that the client sent, and may change them. It returns how many it used and whether it wants
-	// more; the engine keeps the others until resume and reads nothing meanwhile. Calls never overlap.
+	// more. If it does and left some, others should have their turn before it gets those; if it does not, the engine keeps
+	// them until resume and reads nothing meanwhile. Calls never overlap.
 	receive(b []byte) (int, bool)
 	// gone says that the client can't be read any more, once, after the last receive. err is io.EOF for an orderly end.
 	gone(err error)

@@ -14,7 +14,7 @@ import (
 type epollLink struct {
 	loop *epollLoop
 	peer peer
-	// rest is what receive left when it said stop, or the bytes before start; nil while the connection is read. The loop's.
+	// rest is what receive left, or the bytes before start; nil while the connection is read. The loop's after start.
 	rest *[]byte
 	fd   int32
 
@@ -80,18 +80,17 @@ func (k *epollLink) deliverRest() {
 	}
 }
 
-// deliver gives b to the peer and reports whether to read on. What the peer leaves is kept until it resumes.
+// deliver gives b to the peer and reports whether to read on. What the peer leaves is kept until it resumes, or until the
+// link's next turn.
 func (k *epollLink) deliver(b []byte) bool {
-	for {
-		n, more := k.peer.receive(b)
-		b = b[n:]
-		if !more {
-			left := append([]byte(nil), b...) // the loop's buffer serves others meanwhile
-			k.rest = &left
-			return false
-		}
-		if len(b) == 0 {
-			return !k.closed.Load()
-		}
+	n, more := k.peer.receive(b)
+	if more && n == len(b) {
+		return !k.closed.Load()
 	}
+	left := append([]byte(nil), b[n:]...) // the loop's buffer serves others meanwhile
+	k.rest = &left
+	if more {
+		k.loop.later(k)
+	}
+	return false
 }

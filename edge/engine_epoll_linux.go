@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"runtime"
@@ -62,10 +63,7 @@ func (e *epollEngine) open(nc net.Conn, p peer) link {
 		return e.others.open(nc, p)
 	}
 	fd, err := takeDescriptor(tcp)
-	if err != nil || fd >= maxDescriptors {
-		if err == nil {
-			_ = unix.Close(fd)
-		}
+	if err != nil {
 		return e.others.open(nc, p)
 	}
 	e.links.Add(1)
@@ -87,6 +85,10 @@ func takeDescriptor(nc *net.TCPConn) (int, error) {
 	}
 	if refused != nil {
 		return 0, fmt.Errorf("second descriptor: %w", refused)
+	}
+	if fd >= maxDescriptors {
+		_ = unix.Close(fd)
+		return 0, errors.New("more descriptors than a loop has places for")
 	}
 	_ = nc.Close() // the connection lives on in ours
 	return fd, nil

@@ -19,6 +19,8 @@ const (
 	loopEvents = 256
 	// loopReads is how many buffers one connection may send in a row before the others have their turn.
 	loopReads = 4
+	// loopWrites is the same for a queue that is being emptied.
+	loopWrites = 16
 
 	// The descriptors of a loop's connections find their links through chunks, which are made as they are needed.
 	chunkLinks     = 1024
@@ -52,6 +54,7 @@ type epollLoop struct {
 	posted  []*epollLink
 	spare   []*epollLink // the list that the loop has emptied
 	stopped bool
+	over    bool        // the loop has ended
 	awake   atomic.Bool // the loop is not parked, or somebody has woken it
 }
 
@@ -82,6 +85,9 @@ func newEpollLoop(e *epollEngine) (*epollLoop, error) {
 
 // discard gives back what the loop holds.
 func (l *epollLoop) discard() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
 	_ = l.file.Close()
 	_ = unix.Close(l.wakes)
 }
@@ -107,7 +113,11 @@ func (l *epollLoop) wake() {
 	}
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
-	_, _ = unix.Write(l.wakes, one[:]) // can fail only when it is woken already
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.over { // else the descriptor may be another's already
+		_, _ = unix.Write(l.wakes, one[:]) // can fail only when it is woken already
+	}
 }
 
 // stop ends the loop, which has no links left.
@@ -210,6 +220,11 @@ func (l *epollLoop) read(k *epollLink) {
 			return
 		}
 	}
+	l.later(k)
+}
+
+// later gives a link that has more to read its next turn after the others.
+func (l *epollLoop) later(k *epollLink) {
 	if !k.ahead {
 		k.ahead = true
 		l.ahead = append(l.ahead, k)
@@ -221,6 +236,9 @@ func (l *epollLoop) readAhead() {
 	l.ahead = nil
 	for _, k := range turn {
 		k.ahead = false
+		if k.rest != nil && !k.ended {
+			k.deliverRest() // its turn had ended in the middle of what was read
+		}
 		l.read(k)
 	}
 	if l.ahead == nil {
@@ -281,20 +299,22 @@ func (l *epollLoop) resume(k *epollLink) {
 // flush writes what waits until nothing does or the socket is full; then its next event goes on.
 func (l *epollLoop) flush(k *epollLink) {
 	k.flushing = true
-	for {
+	for range loopWrites {
 		b := k.peer.pending()
 		if len(b) == 0 {
-			break
+			k.flushing = false
+			return
 		}
 		n, err := writeDescriptor(k.descriptor(), b)
 		if n == 0 && err == nil {
 			return
 		}
 		if !k.peer.written(n, err) {
-			break
+			k.flushing = false
+			return
 		}
 	}
-	k.flushing = false
+	k.ask(wantFlush) // the others have their turn
 }
 
 // end is the last of a link.
@@ -303,7 +323,6 @@ func (l *epollLoop) end(k *epollLink, err error) {
 	k.peer.gone(err)
 	l.setLink(k.fd, nil)
 	_ = unix.Close(int(k.fd)) // also takes it out of the epoll set
-	k.rest = nil
 	l.engine.links.Done()
 }
 

@@ -33,4 +33,7 @@ func asked(name string) bool {
 	return f != nil && f.Value.String() != ""
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(bothEngines{m}) }
+// regexp2 keeps a clock for its time limits, which stops by itself.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(bothEngines{m}, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2.runClock"))
+}

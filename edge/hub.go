@@ -7,7 +7,7 @@ import (
 	"github.com/sallyport/sallyport/gateway"
 )
 
-// hub finds open sockets by id. Its locks are held for a map access only, never while a socket's lock is taken.
+// hub finds open sockets by id. Its locks are held for a map access only, and no socket's lock is taken meanwhile.
 type hub struct {
 	seed   maphash.Seed
 	shards [hubShards]hubShard

@@ -51,15 +51,15 @@ func (s *Server) remember(k *socket) {
 	s.sockets++
 }
 
-// forget takes a socket out of the hub. It is counted until its link has ended.
+// forget takes a socket out of the hub, once. It is counted until its link has ended, and first noted as leaving, so that
+// cutAll finds it in one of both.
 func (s *Server) forget(k *socket) {
-	if !s.hub.remove(k) {
-		return
-	}
-	s.metrics.connection(k.conn.API, k.conn.Stage, -1)
 	s.life.Lock()
-	defer s.life.Unlock()
 	s.leaving[k] = struct{}{}
+	s.life.Unlock()
+	if s.hub.remove(k) {
+		s.metrics.connection(k.conn.API, k.conn.Stage, -1)
+	}
 }
 
 // left counts a socket out.
@@ -161,8 +161,8 @@ func (s *Server) cutAll() {
 	}
 	_ = s.waitFor(context.Background(), &s.requests) // their connections are closed
 	s.cutLeaving()
-	s.besides.Wait() // what they wait for ended with s.ctx
 	s.engine.wait()
+	s.besides.Wait() // after the last message was read; what they wait for ended with s.ctx
 }
 
 // sweep looks at all that is due, once an interval, until ctx ends.

@@ -53,6 +53,9 @@ const (
 	// sendBufferBytes is what the kernel keeps of what a client has not taken; Linux doubles the figure for its own needs.
 	// Uncapped it grows to 4 MB for each client that does not read. 64 KiB under way is 5 Mbit/s at 100 ms.
 	sendBufferBytes = 64 << 10
+	// turnBytes is about how many bytes of messages, inflated ones, receive takes at a time: a few compressed bytes may be
+	// a megabyte, and others wait for the same reader.
+	turnBytes = 64 << 10
 	// flushBytes is the most that is given to a blocked socket at a time, so that a slow client's progress shows.
 	flushBytes = 64 << 10
 	// copyBytes is the most that is copied to join what waits for a slow client into fewer writes; a longer piece stands in

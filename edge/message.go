@@ -59,7 +59,7 @@ func (s *Server) message(k *socket, p *router.Program, in inbound) {
 	m := arrival{socket: k, program: p, in: in, start: s.now()}
 	m.request, m.id = gateway.NewRequestIDs()
 	k.touch(m.start)
-	if len(in.payload) > besideBytes && p.JudgesBodies() {
+	if p.SlowFor(len(in.payload)) {
 		s.beside(m, s.judge)
 		return
 	}
@@ -90,6 +90,9 @@ func (s *Server) judge(m arrival) {
 // send makes an event of the message and sends it.
 func (s *Server) send(m arrival, route *router.Route) {
 	k, p := m.socket, m.program
+	if m.beside && !k.isOpen() {
+		return // it ended meanwhile, and its $disconnect may have been told
+	}
 	expect := s.expect(p, route)
 	var x *exchange
 	if expect == gateway.ExpectNothing {

@@ -14,8 +14,11 @@ import (
 // or the send queue is full, so that TCP pushes back (DESIGN §3.9).
 func (k *socket) receive(b []byte) (int, bool) {
 	k.heard.Store(k.server.now().UnixNano())
-	taken := 0
+	taken, work := 0, 0
 	for taken < len(b) {
+		if work >= turnBytes {
+			return taken, true
+		}
 		p, limits := k.inForce()
 		switch k.mayRead(p, limits) {
 		case readStop:
@@ -33,6 +36,7 @@ func (k *socket) receive(b []byte) (int, bool) {
 			k.fail(fault)
 			return len(b), true
 		}
+		work += len(in.payload)
 		k.take(p, in)
 	}
 	return taken, true

@@ -44,6 +44,12 @@ func (d *deadline) Done() <-chan struct{} { return d.waiting().Done() }
 
 // Err says whether and why the context has ended.
 func (d *deadline) Err() error {
+	d.mu.Lock()
+	inner := d.inner
+	d.mu.Unlock()
+	if inner != nil {
+		return inner.Err()
+	}
 	if err := d.Context.Err(); err != nil {
 		return err
 	}

@@ -80,6 +80,21 @@ func TestResolveCustomDomains(t *testing.T) {
 	}
 }
 
+// Only the stages that say so are hidden from the usual addresses, and all of them.
+func TestOnlyDomainsIsEachDeploymentsOwn(t *testing.T) {
+	hidden, open := httpAPI("$default"), httpAPI("$default")
+	hidden.DisableExecuteAPIEndpoint = true
+	table := NewTable([]*Program{mustCompile(t, hidden, "prod"), mustCompile(t, open, "dev")}, "localhost")
+	for path, want := range map[string]bool{"/shop/prod": false, "/shop/dev": true} {
+		if _, ok := table.Resolve("any", path); ok != want {
+			t.Errorf("%s: found %t, want %t", path, ok, want)
+		}
+	}
+	if _, ok := table.Resolve("shop.localhost", "/prod"); ok {
+		t.Error("the hidden stage has a host-style address")
+	}
+}
+
 // contract/websocket-api.md §9.1: the mapping key without the stage; our addition takes the stage too.
 func TestCallbackOnCustomDomains(t *testing.T) {
 	table := domainTable(t)

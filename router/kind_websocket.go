@@ -61,9 +61,10 @@ func (websocketKind) index(p *Program, api *gateway.API) {
 	if err != nil {
 		return // can't be: it passed the checks
 	}
-	m := &messageRoutes{expression: expression, routes: make(map[string]*Route, len(p.routes)), judges: expression.Queries()}
+	m := &messageRoutes{expression: expression, routes: make(map[string]*Route, len(p.routes)), judges: expression.Queries(), backtracks: expression.Backtracks()}
 	for _, r := range p.routes {
 		m.judges = m.judges || r.HasModels()
+		m.backtracks = m.backtracks || r.HasModels() && r.Rules.validator.backtracks()
 		switch r.key {
 		case gateway.RouteConnect, gateway.RouteDisconnect:
 			// Chosen by what happens to the connection, never by what a client writes (contract/websocket-api.md §3).
@@ -82,6 +83,7 @@ type messageRoutes struct {
 	routes     map[string]*Route // custom keys only
 	fallback   *Route            // $default, or nil
 	judges     bool              // finding a route or holding to models takes time in proportion to the message
+	backtracks bool              // or any time
 }
 
 // find follows contract/websocket-api.md §3, steps 1 to 5. It returns nil when no route takes the message.

@@ -39,6 +39,9 @@ type validator struct {
 	models     map[string]*jsonschema.Schema
 }
 
+// backtracks reports whether choosing a model may take a second for any message.
+func (v *validator) backtracks() bool { return v.expression != nil && v.expression.Backtracks() }
+
 // validate returns an error with CodeBadRequest, whose cause says what is wrong, or one with CodeInternal, of the validator
 // itself.
 func (v *validator) validate(body []byte) error {

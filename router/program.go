@@ -85,9 +85,15 @@ func (p *Program) Message(body []byte) (*Route, error) {
 	return nil, gateway.Errorf(gateway.CodeForbidden, "Forbidden")
 }
 
-// JudgesBodies reports whether Message and Validate may take milliseconds for a message of many kilobytes: where there are
-// models, or a selection expression with JSON paths beyond names and indexes.
-func (p *Program) JudgesBodies() bool { return p.messages != nil && p.messages.judges }
+// SlowFor reports whether Message and Validate may take many milliseconds for a message of that size: for one of many
+// kilobytes where there are models, or selection expressions with JSON paths beyond names and indexes; for any where such
+// a path has a regular expression.
+func (p *Program) SlowFor(size int) bool {
+	return p.messages != nil && (p.messages.backtracks || p.messages.judges && size > quickBytes)
+}
+
+// quickBytes is the longest message that takes some milliseconds at worst: models and JSON paths take time in proportion.
+const quickBytes = 4 << 10
 
 // Request picks the route of an HTTP request by its method and its path behind the stage, percent-encoded as the client
 // sent it; an empty path means "/". It returns the decoded path parameters, nil when the route has none. The error has

@@ -38,18 +38,27 @@ func NewTable(programs []*Program, domain string) *Table {
 			t.apis[p.api] = make(stages)
 		}
 		t.apis[p.api][p.stage] = p
-		if !p.onlyDomains {
-			t.usual[p.api] = t.apis[p.api]
-		}
 		t.names[p.stage] = struct{}{}
 	}
 	for _, p := range programs {
 		if t.apis[p.api][p.stage] == p {
 			t.programs = append(t.programs, p)
+			t.addUsual(p)
 			t.custom.add(p)
 		}
 	}
 	return t
+}
+
+// addUsual gives a program its addresses besides custom domains, if it has any.
+func (t *Table) addUsual(p *Program) {
+	if p.onlyDomains {
+		return
+	}
+	if t.usual[p.api] == nil {
+		t.usual[p.api] = make(stages)
+	}
+	t.usual[p.api][p.stage] = p
 }
 
 // Programs returns all programs, in the order in which they were given. The caller must not change the slice.

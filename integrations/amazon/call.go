@@ -92,6 +92,9 @@ func (c *call) request(ctx context.Context, ev *gateway.Event, made transform.Re
 	if err != nil {
 		return nil, err
 	}
+	if r.Host != r.URL.Host { // set by a template, too
+		return nil, integrations.Misconfigured(ev.Kind, gateway.Errorf(gateway.CodeIntegration, "the request template set the host"))
+	}
 	for name := range r.Header {
 		if signed(name) { // set by a template; mappings are refused before
 			return nil, integrations.Misconfigured(ev.Kind, gateway.Errorf(gateway.CodeIntegration, "the request template set a header of the signature"))

@@ -110,7 +110,7 @@ func TestSources(t *testing.T) {
 					t.Errorf("query %q, want %q", query, test.query)
 				}
 				_, err := ready(t, kind, in("/x/{p}/y", "integration.request.path.p")).Invoke(t.Context(), test.ev)
-				if test.missing {
+				if test.missing || test.path == "" { // an empty value fills no path: it would mean all that is below it
 					want := gateway.CodeIntegration
 					if test.ev.Kind == gateway.EventConnect {
 						want = gateway.CodeInternal // 500

@@ -71,6 +71,12 @@ func (e *Expression) Queries() bool {
 	return slices.ContainsFunc(e.parts, func(p part) bool { return p.lookup.query != nil })
 }
 
+// Backtracks reports whether e has a filter with a regular expression. Java's kind of them may take up to a second for a
+// message of any size.
+func (e *Expression) Backtracks() bool {
+	return slices.ContainsFunc(e.parts, func(p part) bool { return p.lookup.backtracks })
+}
+
 // Eval appends what e yields over body to dst. body is valid JSON (see Valid). A path that finds nothing, or null, yields
 // the empty text, and so does one that needs more work than a message of that length may cost; the rest of the expression
 // stays (contract/websocket-api.md §3). Where all paths are plain names and indexes, Eval allocates only when dst is too

@@ -12,6 +12,8 @@ import (
 type lookup struct {
 	plain path
 	query *jsonpath.Path // nil for a plain path
+	// backtracks: a filter has a regular expression, which may take a second for any message.
+	backtracks bool
 }
 
 const (
@@ -47,7 +49,7 @@ func parseLookup(text string, start, end int) (lookup, *SyntaxError) {
 		}
 		return lookup{}, syntaxError(text, offset, "no JSON path: "+problem, hintQuery)
 	}
-	return lookup{query: query}, nil
+	return lookup{query: query, backtracks: strings.Contains(text[start:end], "=~")}, nil
 }
 
 // nextStep reads the step at the start of text[start:end] and returns its length. A step without a name is the engine's.

@@ -136,10 +136,14 @@ func (m *Mapped) set(target targetKind, name string, values []string) {
 		// A copy: values may be a slice of the event's own header.
 		m.Query[name] = slices.Clone(values)
 	case targetPath:
+		last := values[len(values)-1]
+		if last == "" {
+			return // as if it were missing: without its last segment a path means all that is below it
+		}
 		if m.Path == nil {
 			m.Path = make(map[string]string)
 		}
-		m.Path[name] = values[len(values)-1]
+		m.Path[name] = last
 	}
 }
 

@@ -93,6 +93,7 @@ func TestParameterTargets(t *testing.T) {
 		"integration.request.querystring.one":     "route.request.querystring.room",
 		"integration.request.path.user":           "context.authorizer.principalId",
 		"integration.request.path.gone":           "context.authorizer.missing",
+		"integration.request.path.empty":          "''",
 	})
 	if len(faults) > 0 {
 		t.Fatal(faults)
@@ -106,7 +107,7 @@ func TestParameterTargets(t *testing.T) {
 	if diff := cmp.Diff(want, p.Apply(event)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"gone", "user"}, p.PathNames()); diff != "" {
+	if diff := cmp.Diff([]string{"empty", "gone", "user"}, p.PathNames()); diff != "" {
 		t.Error(diff)
 	}
 	var none *Parameters

@@ -16,8 +16,10 @@ import (
 // push sends a message that the client did not ask for. The error is CodeGone or CodeSlowClient.
 func (k *socket) push(op ws.OpCode, payload []byte, limits gateway.Limits) error {
 	// Before the message is compressed, which is the dear part of it.
-	if err := k.mayPush(len(payload), limits); err != nil {
-		return err
+	if k.window != 0 {
+		if err := k.mayPush(limits); err != nil {
+			return err
+		}
 	}
 	buf := k.server.buffers.get()
 	buf.b = k.server.deflaters.appendMessage(buf.b, k.window, op, payload, limits.MaxFrameBytes)
@@ -32,14 +34,11 @@ func (k *socket) push(op ws.OpCode, payload []byte, limits gateway.Limits) error
 	return nil
 }
 
-// mayPush looks before the message is a frame. A compressed one is shorter than it says.
-func (k *socket) mayPush(size int, limits gateway.Limits) error {
-	if k.window != 0 {
-		size = 0
-	}
+// mayPush looks before it is known how long a compressed message will be.
+func (k *socket) mayPush(limits gateway.Limits) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.mayPushLocked(size, limits)
+	return k.mayPushLocked(0, limits)
 }
 
 func (k *socket) mayPushLocked(size int, limits gateway.Limits) error {

@@ -147,7 +147,7 @@ func (s *Server) admit(h *handshake) error {
 	*h.conn = gateway.Connection{
 		ID: gateway.NewConnectionID(s.cfg.Journal.Edge()), API: h.program.API(), Stage: h.program.Stage(),
 		// The journal keeps milliseconds, so an event of ours and one of a take-over say the same.
-		ConnectedAt: h.arrived.UTC().Truncate(time.Millisecond), DomainName: withoutPort(h.host),
+		ConnectedAt: h.arrived.UTC().Truncate(time.Millisecond), DomainName: router.WithoutPort(h.host),
 		SourceIP: peerIP(h.nc.RemoteAddr().String()), UserAgent: h.head.header.Get("User-Agent"),
 	}
 	s.texts.settle(h.conn)

@@ -48,7 +48,7 @@ func (f *httpFront) match(r *http.Request, x *httpExchange) (httpMatch, error) {
 // the path (contract/websocket-api.md §2), an HTTP API lacks the stage (contract/http-api.md §2.2), anything else is an
 // unknown host (§2.5).
 func unknownAddress(table *router.Table, host, escapedPath string) error {
-	label, _, _ := strings.Cut(withoutPort(host), ".")
+	label, _, _ := strings.Cut(router.WithoutPort(host), ".")
 	segment, _, _ := strings.Cut(strings.TrimPrefix(escapedPath, "/"), "/")
 	for _, p := range table.Programs() {
 		if api := string(p.API()); !strings.EqualFold(api, label) && api != segment {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router"
 	"github.com/sallyport/sallyport/schemas/event"
 )
 
@@ -99,7 +100,7 @@ func requestEvent(r *http.Request, m httpMatch, body []byte, x *httpExchange) *g
 			Route:          m.route.Context(),
 			Request:        x.record.Request,
 			Time:           x.record.Time,
-			DomainName:     withoutPort(r.Host),
+			DomainName:     router.WithoutPort(r.Host),
 			Method:         r.Method,
 			Path:           m.path,
 			RawQueryString: r.URL.RawQuery,
@@ -153,14 +154,6 @@ func perHop(name string, options []string) bool {
 		return true
 	}
 	return slices.ContainsFunc(options, func(o string) bool { return strings.EqualFold(o, name) })
-}
-
-// withoutPort returns the host that a client used, in its own spelling.
-func withoutPort(host string) string {
-	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
-		return host[:i]
-	}
-	return host
 }
 
 // peerIP returns the address of a net/http RemoteAddr.

@@ -422,14 +422,6 @@ func TestObservingAndMetrics(t *testing.T) {
 	}
 }
 
-func TestWithoutPort(t *testing.T) {
-	for in, want := range map[string]string{"": "", "a": "a", "a:1": "a", "[::1]": "[::1]", "[::1]:1": "[::1]", "a.b:": "a.b"} {
-		if got := withoutPort(in); got != want {
-			t.Errorf("withoutPort(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestPeerIP(t *testing.T) {
 	for in, want := range map[string]string{"192.0.2.1:5": "192.0.2.1", "[fe80::1%eth0]:5": "fe80::1", "pipe": "pipe", "host:1": "host"} {
 		if got := peerIP(in); got != want {

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router"
 	"github.com/sallyport/sallyport/schemas/event"
 )
 
@@ -52,7 +53,7 @@ func serverSpan(ctx context.Context, tracer trace.Tracer, r requestFacts) (conte
 		semconv.HTTPRequestMethodKey.String(method),
 		semconv.URLScheme(r.scheme),
 		semconv.URLPath(r.path),
-		semconv.ServerAddress(withoutPort(r.host)),
+		semconv.ServerAddress(router.WithoutPort(r.host)),
 		semconv.ClientAddress(peerIP(r.peer)),
 		semconv.NetworkProtocolVersion(strings.TrimPrefix(r.proto, "HTTP/")),
 	}

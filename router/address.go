@@ -76,7 +76,7 @@ func (t *Table) hostLabel(host string) (gateway.APIID, bool) {
 	if t.suffix == "" {
 		return "", false
 	}
-	host = strings.TrimSuffix(withoutPort(host), ".")
+	host = strings.TrimSuffix(WithoutPort(host), ".")
 	cut := len(host) - len(t.suffix)
 	if cut <= 0 || !strings.EqualFold(host[cut:], t.suffix) {
 		return "", false
@@ -84,8 +84,8 @@ func (t *Table) hostLabel(host string) (gateway.APIID, bool) {
 	return gateway.APIID(strings.ToLower(host[:cut])), true
 }
 
-// withoutPort leaves IPv6 addresses in brackets as they are: they never name an API.
-func withoutPort(host string) string {
+// WithoutPort returns the host that a client used, in its own spelling; an IPv6 address keeps its brackets.
+func WithoutPort(host string) string {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.Contains(host[i:], "]") {
 		return host[:i]
 	}

@@ -240,3 +240,11 @@ func FuzzAddress(f *testing.F) {
 		}
 	})
 }
+
+func TestWithoutPort(t *testing.T) {
+	for in, want := range map[string]string{"": "", "a": "a", "a:1": "a", "[::1]": "[::1]", "[::1]:1": "[::1]", "a.b:": "a.b"} {
+		if got := WithoutPort(in); got != want {
+			t.Errorf("WithoutPort(%q) = %q, want %q", in, got, want)
+		}
+	}
+}

@@ -58,7 +58,7 @@ func (d *domains) find(host string) mappings {
 	if len(d.exact) == 0 && len(d.wildcards) == 0 {
 		return nil
 	}
-	host = strings.TrimSuffix(withoutPort(host), ".")
+	host = strings.TrimSuffix(WithoutPort(host), ".")
 	var lower [maxHostBytes]byte
 	if len(host) > len(lower) {
 		return nil

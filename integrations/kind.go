@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/integrations/backend"
 )
 
 // Kind is one type of backend. Its methods may be called concurrently.
@@ -54,6 +55,15 @@ func (r Route) Answers(k gateway.EventKind) bool {
 		return r.TwoWay
 	}
 	return false
+}
+
+// AnswerLimit returns how many bytes of a backend's answer to an event of kind k are of use: ReplyLimit where somebody
+// reads the result, else backend.DiscardAnswer.
+func (r Route) AnswerLimit(k gateway.EventKind) int {
+	if !r.Answers(k) {
+		return backend.DiscardAnswer
+	}
+	return r.ReplyLimit()
 }
 
 // Deadline gives ctx the event's own time limit, as gateway.Invoker promises, unless ctx ends earlier anyway: below a

@@ -57,10 +57,7 @@ func (c *call) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, e
 	if err := c.sign(ctx, request, made.Body); err != nil {
 		return nil, err
 	}
-	limit := backend.DiscardAnswer
-	if c.route.Answers(ev.Kind) {
-		limit = c.route.ReplyLimit()
-	}
+	limit := c.route.AnswerLimit(ev.Kind)
 	got, err := c.client.Do(ctx, request, made.Body, limit)
 	if err != nil {
 		return nil, err

@@ -99,10 +99,7 @@ func (c *call) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, e
 		return nil, err
 	}
 	backend.Identify(ctx, request.Header, c.route.API)
-	limit := backend.DiscardAnswer
-	if c.route.Answers(ev.Kind) {
-		limit = c.route.ReplyLimit()
-	}
+	limit := c.route.AnswerLimit(ev.Kind)
 	got, err := c.client.Do(ctx, request, made.Body, limit)
 	if err != nil {
 		return nil, err

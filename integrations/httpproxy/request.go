@@ -40,10 +40,7 @@ func (p *proxy) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, 
 	case gateway.EventRequest:
 		body = ev.Body
 	}
-	limit := backend.DiscardAnswer
-	if p.route.Answers(ev.Kind) {
-		limit = p.route.ReplyLimit()
-	}
+	limit := p.route.AnswerLimit(ev.Kind)
 	answer, err := p.client.Do(ctx, request, body, limit)
 	if err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ func (t *Target) fill(ev *gateway.Event, made Request) (*http.Request, error) {
 		if !backend.Token(name) || backend.Reserved(name) {
 			return nil, failed("the request template failed", errHeader)
 		}
-		header[name] = []string{headerText(strings.Join(o.Values, ","))}
+		header[name] = []string{mapping.HeaderText(strings.Join(o.Values, ","))}
 	}
 	request := &http.Request{Method: t.Method, URL: u, Host: u.Host, Header: header}
 	if host := header[headerHost]; len(host) > 0 {
@@ -97,14 +97,4 @@ func (t *Target) url(mapped mapping.Mapped, overrides *vtl.Overrides) (*url.URL,
 		u.RawQuery += query.Encode()
 	}
 	return u, nil
-}
-
-// headerText keeps a value from ending its header line.
-func headerText(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
 }

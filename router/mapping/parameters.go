@@ -128,7 +128,7 @@ func (m *Mapped) set(target targetKind, name string, values []string) {
 		if m.Header == nil {
 			m.Header = make(map[string]string)
 		}
-		m.Header[name] = headerText(strings.Join(values, ","))
+		m.Header[name] = HeaderText(strings.Join(values, ","))
 	case targetQuery:
 		if m.Query == nil {
 			m.Query = make(url.Values)
@@ -147,8 +147,8 @@ func (m *Mapped) set(target targetKind, name string, values []string) {
 	}
 }
 
-// headerText keeps a value that a client chose from ending its header line.
-func headerText(s string) string {
+// HeaderText keeps a value that a client chose from ending its header line: control characters become spaces.
+func HeaderText(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\t' || r == 0x7f {
 			return ' '

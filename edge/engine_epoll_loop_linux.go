@@ -268,7 +268,7 @@ func (l *epollLoop) serve(k *epollLink, want uint32) {
 	if want&wantStart != 0 {
 		l.begin(k)
 	}
-	if want&wantFlush != 0 {
+	if want&wantFlush != 0 && !k.ended {
 		l.flush(k)
 	}
 	switch {

@@ -20,6 +20,8 @@ const (
 	exchangeShards = 16
 	// sweepTick is how coarse deadlines are: one fires at most a tick after its time, plus the wait for the sweeper.
 	sweepTick = 50 * time.Millisecond
+	// restAfter is how many ticks without a request end the sweeping: one second.
+	restAfter = 20
 	// wheelSlots is one turn of 25.6 s; a later deadline goes round once or twice more.
 	wheelSlots = 512
 	// spareWaiters bounds what a shard keeps for reuse after a burst.
@@ -51,8 +53,10 @@ type exchange struct {
 	start  time.Time
 	logger *slog.Logger
 
-	stop chan struct{}
-	done chan struct{} // closed when the sweeper has ended
+	rests atomic.Bool   // the sweeper waits for the next request
+	woken chan struct{} // ends its rest; has room for one
+	stop  chan struct{}
+	done  chan struct{} // closed when the sweeper has ended
 
 	late, junk atomic.Uint64
 	warnAck    sync.Once
@@ -83,6 +87,7 @@ func newExchange(conn *Conn, subjects Subjects, id gateway.EdgeID, logger *slog.
 		prefix: subjects.ReplyPrefix(id),
 		start:  time.Now(),
 		logger: logger,
+		woken:  make(chan struct{}, 1),
 		stop:   make(chan struct{}),
 		done:   make(chan struct{}),
 	}
@@ -121,6 +126,9 @@ func (x *exchange) open(wait time.Duration, span trace.Span, answer answerFunc) 
 	due := int64((time.Since(x.start)+wait)/sweepTick) + 1
 	if !x.shards[token%exchangeShards].add(token, due, span, answer) {
 		return 0, "", false
+	}
+	if x.rests.Load() && x.rests.CompareAndSwap(true, false) {
+		x.woken <- struct{}{} // the sweeper takes one for each rest
 	}
 	var b [96]byte
 	return token, string(strconv.AppendUint(append(b[:0], x.prefix...), token, tokenBase)), true
@@ -174,12 +182,13 @@ func looksLikePubAck(body []byte) bool {
 	return len(body) < longestAck && strings.HasPrefix(string(body), ackStart) && strings.Contains(string(body), ackMember)
 }
 
-// sweep fires the deadlines until close.
+// sweep fires the deadlines until close. After restAfter ticks without a request it rests until the next one: an idle
+// process would spend most of its time on waking up.
 func (x *exchange) sweep() {
 	defer close(x.done)
 	ticker := time.NewTicker(sweepTick)
 	defer ticker.Stop()
-	swept := int64(-1)
+	swept, quiet := int64(-1), 0
 	for {
 		select {
 		case <-x.stop:
@@ -191,6 +200,33 @@ func (x *exchange) sweep() {
 			expire(x.shards[i].due(swept+1, now), errTimeout())
 		}
 		swept = now
+		if quiet++; x.pending() > 0 {
+			quiet = 0
+		}
+		if quiet < restAfter {
+			continue
+		}
+		ticker.Stop()
+		if !x.rest() {
+			return
+		}
+		ticker.Reset(sweepTick)
+		quiet = 0
+	}
+}
+
+// rest waits until there is a request. It returns false when the exchange closes.
+func (x *exchange) rest() bool {
+	x.rests.Store(true)
+	// A request that came before the mark was seen by nobody; one that comes after it wakes us.
+	if x.pending() > 0 && x.rests.CompareAndSwap(true, false) {
+		return true
+	}
+	select {
+	case <-x.stop:
+		return false
+	case <-x.woken:
+		return true
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 
 	"github.com/nats-io/nats.go"
-	"github.com/tidwall/gjson"
 
 	"github.com/sallyport/sallyport/gateway"
 )
@@ -44,13 +43,20 @@ func readEvent(m *nats.Msg, route *ServedRoute) (*gateway.Event, error) {
 	if c.context == "" {
 		return ev, nil // published by hand; the handler decides whether it needs a context
 	}
-	if len(c.context) > maxContext || !gjson.Valid(c.context) {
-		return ev, gateway.Errorf(gateway.CodeBadRequest, "%s is no JSON object of at most %d bytes", HeaderContext, maxContext)
+	if len(c.context) > maxContext {
+		return ev, errContext()
 	}
-	ev.Context = []byte(c.context)
-	ev.Connection = gateway.ConnectionID(gjson.Get(c.context, "connectionId").Str)
-	ev.Request = gateway.RequestID(gjson.Get(c.context, "requestId").Str)
+	text := []byte(c.context)
+	ids, ok := readContext(c.context, text)
+	if !ok {
+		return ev, errContext()
+	}
+	ev.Context, ev.Connection, ev.Request = text, gateway.ConnectionID(ids.connection), gateway.RequestID(ids.request)
 	return ev, nil
+}
+
+func errContext() *gateway.Error {
+	return gateway.Errorf(gateway.CodeBadRequest, "%s is no JSON object of at most %d bytes", HeaderContext, maxContext)
 }
 
 // invoke calls the handler; a panic is a failure of that event alone.

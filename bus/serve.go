@@ -14,13 +14,21 @@ import (
 // maxContext bounds the context header before it is parsed; ours are under 16 KiB.
 const maxContext = 256 << 10
 
-// run is the life of one event at a worker: rebuild it, call the handler, answer.
+// route returns the route of a message, or nil.
+func (s *Server) route(m *nats.Msg) *ServedRoute { return (*s.routes.Load())[m.Subject] }
+
+// run is what the pool does with a message.
 func (s *Server) run(ctx context.Context, m *nats.Msg) {
-	route := (*s.routes.Load())[m.Subject]
+	route := s.route(m)
 	if route == nil {
 		s.answer(m, errorMessage(m.Reply, gateway.Errorf(gateway.CodeUnavailable, "nobody serves this route")))
 		return
 	}
+	s.serve(ctx, m, route)
+}
+
+// serve is the life of one event at a worker: rebuild it, call the handler, answer.
+func (s *Server) serve(ctx context.Context, m *nats.Msg, route *ServedRoute) {
 	ctx, span := s.trace.receive(ctx, destination{subject: route.Subject, group: QueueGroup}, m.Header)
 	ev, err := readEvent(m, route)
 	var reply *gateway.Reply

@@ -22,6 +22,8 @@ const (
 	// arrivals is the channel between nats.go's reader and the dispatcher, which never blocks; a few thousand ride out
 	// a pause of the scheduler. What does not fit is dropped by nats.go and reported, and the sender times out.
 	arrivals = 4096
+	// promptArrivals may wait behind a prompt handler. When there are more, one goroutine is not enough for them.
+	promptArrivals = arrivals / 4
 )
 
 // ServerConfig configures the worker's end of the hop.
@@ -51,6 +53,9 @@ type ServedRoute struct {
 	// TwoWay says that the client gets the integration's result: the senders of such events wait for it. $connect and
 	// requests always are.
 	TwoWay bool
+	// Prompt says that the handler answers such events within microseconds and waits for nothing. They are run where they
+	// arrive, since to wake a goroutine takes longer than they do.
+	Prompt bool
 }
 
 // expect is what the sender of an event wants to hear.
@@ -201,7 +206,8 @@ func (s *Server) unsubscribeLocked(ctx context.Context, wanted map[string]*Serve
 	return nil
 }
 
-// dispatch hands what arrives to the pool. It never blocks, so the channel stays near empty.
+// dispatch hands what arrives to the pool, but for what is prompt. It never waits for a handler, so the channel stays near
+// empty.
 func (s *Server) dispatch() {
 	defer close(s.done)
 	for {
@@ -222,6 +228,10 @@ func (s *Server) dispatch() {
 }
 
 func (s *Server) submit(m *nats.Msg) {
+	if route := s.route(m); route != nil && route.Prompt && len(s.arrived) < promptArrivals {
+		s.serve(s.pool.ctx, m, route)
+		return
+	}
 	if !s.pool.submit(m) {
 		s.refuse(m)
 	}

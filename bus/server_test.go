@@ -405,3 +405,36 @@ func TestTwoWorkersShareTheEvents(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// TestPromptEventsNeedNoHandlerOfThePool: they are answered while all of its goroutines are busy.
+func TestPromptEventsNeedNoHandlerOfThePool(t *testing.T) {
+	e := startNATS(t)
+	client := newClient(t, ClientConfig{Conn: connect(t, e)})
+	busy, free := make(chan struct{}), make(chan struct{})
+	s := newServer(t, ServerConfig{Conn: connect(t, e), MaxConcurrent: 1, Handler: gateway.InvokerFunc(
+		func(_ context.Context, ev *gateway.Event) (*gateway.Reply, error) {
+			if ev.Route == "slow" {
+				close(busy)
+				<-free
+			}
+			return &gateway.Reply{Body: []byte(ev.Route)}, nil
+		})})
+	slow := ServedRoute{Subject: "sallyport.chat.dev.ws.slow", API: "chat", Stage: "dev", Route: "slow", Kind: gateway.EventMessage, TwoWay: true}
+	prompt := joinRoute(true)
+	prompt.Prompt = true
+	if err := s.Serve([]ServedRoute{slow, prompt}); err != nil {
+		t.Fatal(err)
+	}
+	late := make(chan error, 1)
+	waiting := message("ping")
+	waiting.Subject = slow.Subject
+	client.Send(t.Context(), waiting, func(_ *gateway.Reply, err error) { late <- err })
+	receive(t, busy)
+	if reply, err := outcomeOf(t, client, message("ping")); err != nil || string(reply.Body) != "join" {
+		t.Errorf("%+v %v", reply, err)
+	}
+	close(free)
+	if err := receive(t, late); err != nil {
+		t.Error(err)
+	}
+}

@@ -21,6 +21,13 @@ type Kind interface {
 	Open(in *gateway.Integration, r Route) (gateway.Invoker, error)
 }
 
+// Prompt is implemented by invokers that can say that they answer within microseconds and wait for nothing, not even for a
+// lock: the Worker gives them no time limit, and a goroutine of their own is not woken for their events.
+type Prompt interface {
+	gateway.Invoker
+	Prompt() bool
+}
+
 // Route is what a kind may know of the route that it serves.
 type Route struct {
 	API      gateway.APIID

@@ -12,6 +12,7 @@ import (
 type opened struct {
 	route    Route
 	invoker  gateway.Invoker
+	prompt   bool // the invoker says so (Prompt)
 	recorder recorder
 }
 
@@ -47,7 +48,7 @@ func (w *Worker) open(t *router.Table) (table, []bus.ServedRoute, []Unopened) {
 				continue
 			}
 			live[r.Subject()] = o
-			served = append(served, servedRoute(program, r))
+			served = append(served, servedRoute(program, r, o.prompt))
 		}
 		authorizers, refused := w.openAuthorizers(program, live)
 		served, failed = append(served, authorizers...), append(failed, refused...)
@@ -72,16 +73,20 @@ func (w *Worker) openRoute(p *router.Program, r *router.Route) (*opened, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &opened{route: route, invoker: invoker, recorder: newRecorder(w.duration, route, in.Type)}, nil
+	prompt, ok := invoker.(Prompt)
+	return &opened{
+		route: route, invoker: invoker, prompt: ok && prompt.Prompt(), recorder: newRecorder(w.duration, route, in.Type),
+	}, nil
 }
 
 func unopened(p *router.Program, r *router.Route, err error) Unopened {
 	return Unopened{API: p.API(), Stage: p.Stage(), Fault: faultBelow(err, "routes", string(r.Key()), "integration")}
 }
 
-func servedRoute(p *router.Program, r *router.Route) bus.ServedRoute {
+func servedRoute(p *router.Program, r *router.Route, prompt bool) bus.ServedRoute {
 	return bus.ServedRoute{
 		Subject: r.Subject(), API: p.API(), Stage: p.Stage(), Route: r.Key(), Kind: kindOf(p.Protocol(), r.Key()), TwoWay: r.TwoWay(),
+		Prompt: prompt,
 	}
 }
 

@@ -92,13 +92,13 @@ func (w *Worker) Swap(t *router.Table) ([]Unopened, error) {
 }
 
 // Invoke runs the integration of the route that ev.Subject names, under the route's timeout or the event's own where
-// that is shorter. Its errors are always an *gateway.Error; a panic of a kind is one with CodeInternal.
+// that is shorter, unless it is prompt. Its errors are always an *gateway.Error; a panic of a kind is one with CodeInternal.
 func (w *Worker) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, error) {
 	o := (*w.live.Load())[ev.Subject]
 	if o == nil { // its route was removed long before the event arrived
 		return nil, gateway.Errorf(gateway.CodeUnavailable, "nobody serves this route any more")
 	}
-	if limit := timeout(o.route.Timeout, ev.Timeout); limit > 0 {
+	if limit := timeout(o.route.Timeout, ev.Timeout); limit > 0 && !o.prompt {
 		bounded := withTimeout(ctx, limit)
 		defer bounded.end()
 		ctx = bounded
@@ -129,6 +129,9 @@ func (w *Worker) run(ctx context.Context, o *opened, ev *gateway.Event) (reply *
 		}
 	}()
 	reply, err = o.invoker.Invoke(ctx, ev)
+	if err == nil && reply != nil {
+		return reply, nil
+	}
 	var known *gateway.Error
 	switch {
 	case errors.As(err, &known):
@@ -137,10 +140,8 @@ func (w *Worker) run(ctx context.Context, o *opened, ev *gateway.Event) (reply *
 		return nil, Ended(ctx.Err())
 	case err != nil:
 		return nil, gateway.Errorf(gateway.CodeInternal, "the integration failed").Because(err)
-	case reply == nil:
-		return nil, gateway.Errorf(gateway.CodeInternal, "the integration gave neither reply nor error")
 	}
-	return reply, nil
+	return nil, gateway.Errorf(gateway.CodeInternal, "the integration gave neither reply nor error")
 }
 
 func (w *Worker) report(ctx context.Context, o *opened, ev *gateway.Event, err error) {

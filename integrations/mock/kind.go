@@ -38,6 +38,11 @@ func (Kind) Open(in *gateway.Integration, route integrations.Route) (gateway.Inv
 // answer is what every event of the route gets where the templates have no variables.
 type answer struct{ reply gateway.Reply }
 
+var _ integrations.Prompt = (*answer)(nil)
+
+// Prompt says that nothing is left to be done for an event.
+func (a *answer) Prompt() bool { return true }
+
 // Invoke returns the answer; ctx matters only when it has ended already.
 func (a *answer) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, error) {
 	if err := ctx.Err(); err != nil {

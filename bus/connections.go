@@ -120,14 +120,21 @@ func (s *ConnectionServer) onCommand(m *nats.Msg) {
 	} else {
 		err = gateway.Errorf(gateway.CodeBadRequest, "not a connection command")
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, commandTimeout)
-	defer cancel()
+	ctx := s.ctx
+	if verb != VerbPost { // a push is taken or refused at once, and comes by the hundred thousand
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, commandTimeout)
+		defer cancel()
+	}
 	ctx, span := s.trace.receive(ctx, s.trace.command(s.config.Subjects, m.Subject, verb), m.Header)
 	var out *nats.Msg
 	if err == nil {
 		out, err = s.command(ctx, ref, verb, m)
 	}
 	finish(span, err)
+	if m.Reply == "" {
+		return
+	}
 	if err != nil {
 		out = commandError(m.Reply, err)
 	}
@@ -147,15 +154,20 @@ func errInvalidID(id gateway.ConnectionID) *gateway.Error {
 	return gateway.Errorf(gateway.CodeBadRequest, "Invalid connectionId: %.64s", string(id)) // contract/websocket-api.md §9.2
 }
 
-// command calls the edge and builds the answer that the HTTP call would give (contract/websocket-api.md §9.2).
+// command calls the edge and builds the answer that the HTTP call would give (contract/websocket-api.md §9.2); nil where
+// nobody wants one.
 func (s *ConnectionServer) command(ctx context.Context, ref gateway.ConnectionRef, verb Verb, m *nats.Msg) (*nats.Msg, error) {
 	ok := func(status int, body []byte) *nats.Msg {
+		if m.Reply == "" {
+			return nil
+		}
 		return replyMessage(m.Reply, &gateway.Reply{Status: status, Body: body})
 	}
 	switch verb {
 	case VerbPost:
 		c, _ := readHeader(m.Header)
-		return ok(200, nil), s.config.Local.Post(ctx, ref, gateway.Push{Body: m.Data, Binary: c.binary})
+		err := s.config.Local.Post(ctx, ref, gateway.Push{Body: m.Data, Binary: c.binary})
+		return ok(200, nil), err
 	case VerbDelete:
 		c, _ := readHeader(m.Header)
 		frame, err := readClose(c)

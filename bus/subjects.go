@@ -87,6 +87,23 @@ func (s Subjects) cut(subject string) ([]string, bool) {
 	return strings.Split(rest[1:], "."), true
 }
 
+// cutInto is cut that appends at most cap(tokens) tokens, the last of which has the rest of the subject.
+func (s Subjects) cutInto(tokens []string, subject string) ([]string, bool) {
+	rest, ok := strings.CutPrefix(subject, s.prefix())
+	if !ok || rest == "" || rest[0] != '.' {
+		return nil, false
+	}
+	rest = rest[1:]
+	for len(tokens)+1 < cap(tokens) {
+		token, after, more := strings.Cut(rest, ".")
+		if !more {
+			break
+		}
+		tokens, rest = append(tokens, token), after
+	}
+	return append(tokens, rest), true
+}
+
 // EventAddress is what the subject of an event says.
 type EventAddress struct {
 	API      gateway.APIID
@@ -236,8 +253,15 @@ func decodeToken(t string) (string, bool) {
 	case t == "":
 		return "", false
 	}
-	b := make([]byte, 0, len(t))
-	for i := 0; i < len(t); i++ {
+	first := 0
+	for first < len(t) && plain(t[first]) {
+		first++
+	}
+	if first == len(t) { // nearly always
+		return t, true
+	}
+	b := append(make([]byte, 0, len(t)), t[:first]...)
+	for i := first; i < len(t); i++ {
 		c := t[i]
 		if plain(c) {
 			b = append(b, c)

@@ -21,8 +21,10 @@ func (s Subjects) Connection(ref gateway.ConnectionRef, verb Verb) string {
 // check the form of the id. The error is ErrSubject.
 func (s Subjects) ParseConnection(subject string) (gateway.ConnectionRef, gateway.EdgeID, Verb, error) {
 	var ref gateway.ConnectionRef
-	tokens, ok := s.cut(subject)
-	if !ok || len(tokens) < 5 || len(tokens) > 6 || tokens[2] != tokenConnections {
+	const shortest, longest = 5, 6
+	var split [longest + 1]string // every push comes this way: without an allocation
+	tokens, ok := s.cutInto(split[:0], subject)
+	if !ok || len(tokens) < shortest || len(tokens) > longest || tokens[2] != tokenConnections {
 		return ref, "", "", ErrSubject
 	}
 	api, okAPI := decodeToken(tokens[0])
@@ -33,8 +35,8 @@ func (s Subjects) ParseConnection(subject string) (gateway.ConnectionRef, gatewa
 		return ref, "", "", ErrSubject
 	}
 	verb := VerbPost
-	if len(tokens) == 6 {
-		verb = Verb(tokens[5])
+	if len(tokens) == longest {
+		verb = Verb(tokens[longest-1])
 		if verb != VerbGet && verb != VerbDelete && verb != VerbStatus {
 			return ref, "", "", ErrSubject
 		}

@@ -116,7 +116,7 @@ func (t tracing) send(ctx context.Context, to destination, h nats.Header) trace.
 // receive continues the trace of a message: its creation context is the parent of the consumer span, since each message
 // is processed by itself. The span is nil without a tracer; end both by finish.
 func (t tracing) receive(ctx context.Context, from destination, h nats.Header) (context.Context, trace.Span) {
-	if carrier(h).Get(headerTraceparent) != "" {
+	if len(h) > 0 && carrier(h).Get(headerTraceparent) != "" {
 		ctx = propagation.TraceContext{}.Extract(ctx, carrier(h))
 	}
 	if t.tracer == nil {

@@ -9,30 +9,29 @@ import (
 
 const upperHex = "0123456789ABCDEF"
 
-// canonicalRequest is the text whose hash is signed (contract/control-plane.md §3.2).
-func canonicalRequest(r *Request, s *signature, payloadHash string) string {
-	var b strings.Builder
-	b.WriteString(r.Method)
-	b.WriteByte('\n')
-	writeEscaped(&b, cleanPath(r.Path), "/")
-	b.WriteByte('\n')
-	writeQuery(&b, r.Query, s.presigned)
-	b.WriteByte('\n')
+// appendCanonical appends the text whose hash is signed (contract/control-plane.md §3.2), but for its last line, which is the
+// payload's hash.
+func appendCanonical(b []byte, r *Request, s *signature) []byte {
+	b = append(append(b, r.Method...), '\n')
+	b = append(appendEscaped(b, cleanPath(r.Path), "/"), '\n')
+	b = append(appendQuery(b, r.Query, s.presigned), '\n')
 	for _, name := range s.signedHeaders {
-		b.WriteString(name)
-		b.WriteByte(':')
+		b = append(append(b, name...), ':')
 		if name == "host" {
-			b.WriteString(collapse(r.Host))
+			b = append(b, collapse(r.Host)...)
 		} else {
-			writeValues(&b, r.Header, name)
+			b = appendValues(b, r.Header, name)
 		}
-		b.WriteByte('\n')
+		b = append(b, '\n')
 	}
-	b.WriteByte('\n')
-	b.WriteString(strings.Join(s.signedHeaders, ";"))
-	b.WriteByte('\n')
-	b.WriteString(payloadHash)
-	return b.String()
+	b = append(b, '\n')
+	for i, name := range s.signedHeaders {
+		if i > 0 {
+			b = append(b, ';')
+		}
+		b = append(b, name...)
+	}
+	return append(b, '\n')
 }
 
 // cleanPath drops empty segments and resolves "." and "..", as the SDKs do before they sign: with an endpoint that ends in
@@ -62,29 +61,24 @@ func cleanPath(path string) string {
 	return clean
 }
 
-// writeEscaped percent-encodes every byte except the unreserved ones of RFC 3986 §2.3 and those of also.
-func writeEscaped(b *strings.Builder, text, also string) {
-	for i := 0; i < len(text); i++ {
+// appendEscaped percent-encodes every byte except the unreserved ones of RFC 3986 §2.3 and those of also.
+func appendEscaped(b []byte, text, also string) []byte {
+	for i := range len(text) {
 		c := text[i]
 		if unreserved(c) || strings.IndexByte(also, c) >= 0 {
-			b.WriteByte(c)
+			b = append(b, c)
 			continue
 		}
-		b.WriteByte('%')
-		b.WriteByte(upperHex[c>>4])
-		b.WriteByte(upperHex[c&15])
+		b = append(b, '%', upperHex[c>>4], upperHex[c&15])
 	}
+	return b
 }
 
 func unreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
-func escape(text string) string {
-	var b strings.Builder
-	writeEscaped(&b, text, "")
-	return b.String()
-}
+func escape(text string) string { return string(appendEscaped(nil, text, "")) }
 
 // parameter is one member of a query string.
 type parameter struct{ name, value string }
@@ -104,8 +98,8 @@ func parameters(query string) []parameter {
 	return list
 }
 
-// writeQuery writes the canonical query: strictly encoded, sorted by name and value, without the signature itself.
-func writeQuery(b *strings.Builder, query string, presigned bool) {
+// appendQuery appends the canonical query: strictly encoded, sorted by name and value, without the signature itself.
+func appendQuery(b []byte, query string, presigned bool) []byte {
 	list := parameters(query)
 	if presigned {
 		list = slices.DeleteFunc(list, func(p parameter) bool { return p.name == paramSignature })
@@ -121,12 +115,11 @@ func writeQuery(b *strings.Builder, query string, presigned bool) {
 	})
 	for i, p := range list {
 		if i > 0 {
-			b.WriteByte('&')
+			b = append(b, '&')
 		}
-		b.WriteString(p.name)
-		b.WriteByte('=')
-		b.WriteString(p.value)
+		b = append(append(append(b, p.name...), '='), p.value...)
 	}
+	return b
 }
 
 // unescape decodes percent escapes; what is none stays as it is.
@@ -162,29 +155,35 @@ func fromHex(c byte) int {
 	return -1
 }
 
-// writeValues writes the values of a header, each collapsed, with commas between them.
-func writeValues(b *strings.Builder, h gateway.Header, name string) {
+// appendValues appends the values of a header, each collapsed, with commas between them.
+func appendValues(b []byte, h gateway.Header, name string) []byte {
 	for i, v := range values(h, name) {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		b.WriteString(collapse(v))
+		b = append(b, collapse(v)...)
 	}
+	return b
 }
 
 // values returns every value of name, whatever its case; names that differ in case come in the order of their bytes.
 func values(h gateway.Header, name string) []string {
-	var names []string
-	for k := range h {
-		if strings.EqualFold(k, name) {
-			names = append(names, k)
+	var only []string
+	found := 0
+	for k, v := range h {
+		if sameName(k, name) {
+			only = v
+			found++
 		}
 	}
-	switch len(names) {
-	case 0:
-		return nil
-	case 1:
-		return h[names[0]]
+	if found < 2 {
+		return only
+	}
+	names := make([]string, 0, found)
+	for k := range h {
+		if sameName(k, name) {
+			names = append(names, k)
+		}
 	}
 	slices.Sort(names)
 	var all []string
@@ -193,6 +192,9 @@ func values(h gateway.Header, name string) []string {
 	}
 	return all
 }
+
+// sameName compares names of headers, which are ASCII: what differs in length is told apart at once.
+func sameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
 // collapse trims a header value and makes one space of each run of them.
 func collapse(v string) string {

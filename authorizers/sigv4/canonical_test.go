@@ -1,7 +1,6 @@
 package sigv4
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/sallyport/sallyport/gateway"
@@ -25,10 +24,9 @@ func TestCanonicalPath(t *testing.T) {
 		"/prod/@connections/w=": "/prod/%40connections/w%3D", "/prod/%40connections/w%3D": "/prod/%2540connections/w%253D",
 		"/$default/x": "/%24default/x", "/a+b c": "/a%2Bb%20c", "/~-._": "/~-._", "/ü": "/%C3%BC",
 	} {
-		var b strings.Builder
-		writeEscaped(&b, cleanPath(path), "/")
-		if b.String() != want {
-			t.Errorf("%q: got %q, want %q", path, b.String(), want)
+		b := appendEscaped(nil, cleanPath(path), "/")
+		if string(b) != want {
+			t.Errorf("%q: got %q, want %q", path, string(b), want)
 		}
 	}
 }
@@ -39,10 +37,9 @@ func TestCanonicalQuery(t *testing.T) {
 		"&&a=1&": "a=1", "a==": "a=%3D", "a=%zz&b=%4": "a=%25zz&b=%254", "X-Amz-Signature=1&a=": "X-Amz-Signature=1&a=",
 		"a=1&A=2": "A=2&a=1", "%61=1": "a=1",
 	} {
-		var b strings.Builder
-		writeQuery(&b, query, false)
-		if b.String() != want {
-			t.Errorf("%q: got %q, want %q", query, b.String(), want)
+		b := appendQuery(nil, query, false)
+		if string(b) != want {
+			t.Errorf("%q: got %q, want %q", query, string(b), want)
 		}
 	}
 }
@@ -50,10 +47,9 @@ func TestCanonicalQuery(t *testing.T) {
 func TestCanonicalHeaders(t *testing.T) {
 	h := gateway.Header{"X-One": {"  a   b "}, "X-Two": {"1", " 2"}, "x-three": {"b"}, "X-Three": {"a"}, "X-Tab": {"\ta\tb"}}
 	for name, want := range map[string]string{"x-one": "a b", "x-two": "1,2", "x-three": "a,b", "x-tab": "a\tb", "x-none": ""} {
-		var b strings.Builder
-		writeValues(&b, h, name)
-		if b.String() != want {
-			t.Errorf("%s: got %q, want %q", name, b.String(), want)
+		b := appendValues(nil, h, name)
+		if string(b) != want {
+			t.Errorf("%s: got %q, want %q", name, string(b), want)
 		}
 	}
 }

@@ -20,6 +20,9 @@ const (
 	// maxSignedHeaders is far above what any SDK signs (contract/control-plane.md §3.9 has ten at most).
 	maxSignedHeaders = 128
 
+	// maxParts bounds the parameters of an Authorization header, which has three.
+	maxParts = 32
+
 	// maxExpires is a week, Amazon's longest life of a presigned URL (contract/control-plane.md §3.10).
 	maxExpires = 604800
 
@@ -92,7 +95,8 @@ func parseAuthorization(header string) (a *Authorization, missing []string, e *E
 	default: // another scheme's parameters are not ours
 		return nil, []string{"Credential", "Signature", "SignedHeaders"}, nil
 	}
-	found := make(map[string]string, 3)
+	var own [3]parameter // whoever signs has three parts
+	found := own[:0]
 	for part := range strings.SplitSeq(rest, ",") {
 		part = strings.TrimSpace(part)
 		if part == "" {
@@ -103,21 +107,29 @@ func parseAuthorization(header string) (a *Authorization, missing []string, e *E
 			return nil, nil, incomplete("Authorization header has a part that is not a valid key=value pair (missing equal-sign). "+
 				"(Hashed with SHA-256 and encoded with Base64) Authorization=%s", digest(header))
 		}
-		if _, twice := found[name]; twice {
+		if slices.ContainsFunc(found, func(p parameter) bool { return p.name == name }) {
 			return nil, nil, incomplete("Authorization header has a parameter twice. "+
 				"(Hashed with SHA-256 and encoded with Base64) Authorization=%s", digest(header))
 		}
-		found[name] = value
+		if len(found) == maxParts {
+			return nil, nil, incomplete("Authorization header has more than %d parameters. "+
+				"(Hashed with SHA-256 and encoded with Base64) Authorization=%s", maxParts, digest(header))
+		}
+		found = append(found, parameter{name, value})
 	}
-	for _, name := range []string{"Credential", "Signature", "SignedHeaders"} {
-		if found[name] == "" {
+	var values [3]string
+	for i, name := range [...]string{"Credential", "Signature", "SignedHeaders"} {
+		if at := slices.IndexFunc(found, func(p parameter) bool { return p.name == name }); at >= 0 {
+			values[i] = found[at].value
+		}
+		if values[i] == "" {
 			missing = append(missing, name)
 		}
 	}
 	if len(missing) > 0 {
 		return nil, missing, nil
 	}
-	a, e = newAuthorization(found["Credential"], found["SignedHeaders"], found["Signature"])
+	a, e = newAuthorization(values[0], values[2], values[1])
 	return a, nil, e
 }
 
@@ -194,10 +206,20 @@ func (s *signature) complete(date string) *Error {
 	if err != nil {
 		return incomplete("Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601", date)
 	}
-	s.at, s.date = at, basic(at)
-	s.signedHeaders = make([]string, len(s.SignedHeaders))
+	s.at, s.date = at, date
+	if len(date) != len(basicFormat) || date[len(dayFormat)] != 'T' { // Parse takes fractions of a second too
+		s.date = basic(at)
+	}
+	s.signedHeaders = s.SignedHeaders
 	for i, name := range s.SignedHeaders {
-		s.signedHeaders[i] = strings.ToLower(name)
+		lower := strings.ToLower(name)
+		if lower == name {
+			continue
+		}
+		if &s.signedHeaders[0] == &s.SignedHeaders[0] {
+			s.signedHeaders = slices.Clone(s.SignedHeaders)
+		}
+		s.signedHeaders[i] = lower
 	}
 	return nil
 }

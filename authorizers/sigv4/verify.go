@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sallyport/sallyport/accesskeys"
@@ -54,6 +55,8 @@ type Request struct {
 	// Header has all other headers; names in any case.
 	Header gateway.Header
 	Body   []byte
+
+	claims *signature // what Precheck read, so that Verify need not
 }
 
 // Target cuts the target of a request line into path and query as they came: net/http's URL has other bytes where the client
@@ -71,7 +74,11 @@ func Target(requestURI string) (path, query string) {
 }
 
 // Verifier verifies signatures. Its methods may be called concurrently.
-type Verifier struct{ cfg Config }
+type Verifier struct {
+	cfg     Config
+	derived signingKeys
+	scratch sync.Pool // of *[]byte, for canonical requests
+}
 
 // New returns a Verifier, or an error that names the missing field.
 func New(c Config) (*Verifier, error) {
@@ -84,7 +91,7 @@ func New(c Config) (*Verifier, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Verifier{c}, nil
+	return &Verifier{cfg: c}, nil
 }
 
 // Verify returns the key that signed r. The error is an *Error that says why there is none, or one of code
@@ -98,25 +105,49 @@ func (v *Verifier) Verify(ctx context.Context, r *Request) (accesskeys.Key, erro
 	if refused != nil {
 		return accesskeys.Key{}, refused
 	}
-	canonical := canonicalRequest(r, s, hash)
-	toSign := stringToSign(s, canonical)
-	want := hex.EncodeToString(mac(signingKey(key.Secret, s), toSign))
-	if !hmac.Equal([]byte(want), []byte(s.Signature)) {
-		return accesskeys.Key{}, mismatch(canonical, toSign)
+	buf, _ := v.scratch.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	defer v.scratch.Put(buf)
+	canonical := append(appendCanonical((*buf)[:0], r, s), hash...)
+	end := len(canonical)
+	all := appendToSign(canonical, s, canonical)
+	if *buf = all; cap(all) > maxScratchBytes {
+		*buf = nil
+	}
+	signer, known := v.derived.get(&key, s)
+	if !known {
+		signer = newSigner(signingKey(key.Secret, s))
+	}
+	toSign := all[end:]
+	if !signer.signed(toSign, s.Signature) {
+		return accesskeys.Key{}, mismatch(string(canonical), string(toSign))
+	}
+	if !known { // only who has the secret may make us remember something
+		v.derived.put(&key, s, signer)
 	}
 	return key, nil
 }
 
 // Precheck finds what is wrong with r without its Body, which need not be there yet: no signature or half of one, a wrong
-// scope or clock, an unknown key. Nobody's body must be read before. Verify finds all that too.
+// scope or clock, an unknown key. Nobody's body must be read before. Verify finds all that too. Between the two nothing of r
+// may change but its Body.
 func (v *Verifier) Precheck(ctx context.Context, r *Request) error {
-	_, _, err := v.identify(ctx, r)
+	s, _, err := v.identify(ctx, r)
+	if err == nil {
+		r.claims = s
+	}
 	return err
 }
 
 // identify reads the signature's claims, checks them, and looks the key up.
 func (v *Verifier) identify(ctx context.Context, r *Request) (*signature, accesskeys.Key, error) {
-	s, refused := parse(r)
+	s := r.claims
+	var refused *Error
+	if s == nil {
+		s, refused = parse(r)
+	}
 	if refused == nil {
 		refused = v.check(s)
 	}
@@ -126,6 +157,7 @@ func (v *Verifier) identify(ctx context.Context, r *Request) (*signature, access
 	key, err := v.cfg.Keys.Key(ctx, s.AccessKeyID)
 	switch {
 	case errors.Is(err, accesskeys.ErrUnknown):
+		v.derived.drop(s.AccessKeyID)
 		return nil, accesskeys.Key{}, unrecognized()
 	case err != nil:
 		return nil, accesskeys.Key{}, gateway.Errorf(gateway.CodeUnavailable, "Service Unavailable").Because(fmt.Errorf("sigv4: access key: %w", err))
@@ -144,9 +176,9 @@ func (v *Verifier) check(s *signature) *Error {
 		return invalid("Credential should be scoped to a valid region, not '%s'. ", s.Region)
 	case !slices.Contains(v.cfg.Services, s.Service):
 		return invalid("Credential should be scoped to correct service: '%s'. ", v.cfg.Services[0])
-	case s.Day != s.at.Format(dayFormat):
+	case s.Day != s.date[:len(dayFormat)]:
 		return invalid("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.",
-			s.Day, s.at.Format(dayFormat), s.date)
+			s.Day, s.date[:len(dayFormat)], s.date)
 	case !slices.Contains(s.signedHeaders, "host"):
 		return invalid("'Host' must be a 'SignedHeader' in the AWS Authorization.")
 	case s.token:
@@ -169,10 +201,13 @@ func (v *Verifier) check(s *signature) *Error {
 // body's hash (contract/control-plane.md §3.7, §3.8).
 func (v *Verifier) payloadHash(r *Request) (string, *Error) {
 	sum := sha256.Sum256(r.Body)
-	actual := hex.EncodeToString(sum[:])
+	var digits [2 * sha256.Size]byte
+	hex.Encode(digits[:], sum[:])
 	switch said := r.Header.Get(headerContentHash); {
-	case said == "" || said == actual:
-		return actual, nil
+	case said == string(digits[:]):
+		return said, nil
+	case said == "":
+		return string(digits[:]), nil
 	case said == unsignedPayload: // the SDK for JavaScript sends it with streams (contract/control-plane.md §3.8)
 		return said, nil
 	case strings.HasPrefix(said, "STREAMING-"):
@@ -181,9 +216,19 @@ func (v *Verifier) payloadHash(r *Request) (string, *Error) {
 	return "", invalid("The value of x-amz-content-sha256 does not match the hash of the body.")
 }
 
-func stringToSign(s *signature, canonical string) string {
-	sum := sha256.Sum256([]byte(canonical))
-	return algorithm + "\n" + s.date + "\n" + s.Scope() + "\n" + hex.EncodeToString(sum[:])
+// maxScratchBytes is what a canonical request may leave for the next one: most have a few hundred bytes.
+const maxScratchBytes = 8 << 10
+
+// appendToSign appends what is signed of a canonical request.
+func appendToSign(b []byte, s *signature, canonical []byte) []byte {
+	sum := sha256.Sum256(canonical)
+	b = append(b, algorithm+"\n"...)
+	b = append(append(b, s.date...), '\n')
+	for _, part := range [...]string{s.Day, s.Region, s.Service} {
+		b = append(append(b, part...), '/')
+	}
+	b = append(append(b, s.Terminator...), '\n')
+	return hex.AppendEncode(b, sum[:])
 }
 
 // signingKey is the chain of contract/control-plane.md §3.2.

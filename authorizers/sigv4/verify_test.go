@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -374,5 +375,65 @@ func TestTarget(t *testing.T) {
 		if path, query := Target(target); path != want[0] || query != want[1] {
 			t.Errorf("%q: %q %q", target, path, query)
 		}
+	}
+}
+
+// TestSigningKeysAreForgotten: what is remembered of a key never outlives it, nor its secret.
+func TestSigningKeysAreForgotten(t *testing.T) {
+	keys := exampleKeys()
+	v := newVerifier(t, func(c *Config) { c.Keys = keys })
+	verify := func(want string) {
+		t.Helper()
+		_, err := v.Verify(t.Context(), push())
+		var refused *Error
+		if got := ""; errors.As(err, &refused) {
+			got = refused.Type
+			if got != want {
+				t.Errorf("%s, want %q", got, want)
+			}
+		} else if err != nil || want != "" {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+	verify("")
+	verify("") // now with the signing key that is known
+	if len(v.derived.keys) != 1 {
+		t.Fatalf("%d access keys are remembered, want 1", len(v.derived.keys))
+	}
+	old := keys[exampleID]
+	keys[exampleID] = accesskeys.Key{ID: exampleID, Secret: "another"}
+	verify(TypeInvalidSignature)
+	keys[exampleID] = old
+	verify("")
+	delete(keys, exampleID)
+	verify(TypeUnrecognizedClient)
+	if len(v.derived.keys) != 0 {
+		t.Error("the signing key of a removed access key is still there")
+	}
+}
+
+// TestSigningKeysAreBounded, by access key and by scope.
+func TestSigningKeysAreBounded(t *testing.T) {
+	var k signingKeys
+	s := &signature{}
+	for i := range 2 * maxSigners {
+		k.put(&accesskeys.Key{ID: strconv.Itoa(i), Secret: "x"}, s, signer{})
+	}
+	if len(k.keys) > maxSigners {
+		t.Errorf("%d access keys, at most %d", len(k.keys), maxSigners)
+	}
+	one := &accesskeys.Key{ID: "one", Secret: "x"}
+	for i := range 2*maxScopes + 1 {
+		s.Region = strconv.Itoa(i)
+		k.put(one, s, signer{})
+	}
+	if n := len(k.keys["one"].scopes); n > maxScopes {
+		t.Errorf("%d scopes, at most %d", n, maxScopes)
+	}
+	if _, ok := k.get(one, s); !ok {
+		t.Error("the last one is not known")
+	}
+	if _, ok := k.get(&accesskeys.Key{ID: "one", Secret: "y"}, s); ok {
+		t.Error("a signing key outlived its secret")
 	}
 }

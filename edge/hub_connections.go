@@ -52,10 +52,15 @@ func (l localConnections) Post(ctx context.Context, ref gateway.ConnectionRef, p
 		err = l.push(k, p)
 	}
 	end(err)
+	if err == nil {
+		l.observe(callbackPost, k.ref(), start, len(p.Body), nil)
+		return nil
+	}
 	l.told(callbackPost, ref, k, start, len(p.Body), err)
 	return err
 }
 
+// push sends p to the client of k and counts it.
 func (l localConnections) push(k *socket, p gateway.Push) error {
 	program := l.server.program(k.conn.API, k.conn.Stage)
 	if program == nil {
@@ -69,7 +74,16 @@ func (l localConnections) push(k *socket, p gateway.Push) error {
 	if p.Binary {
 		op = ws.OpBinary
 	}
-	return k.push(op, p.Body, limits)
+	if err := k.push(op, p.Body, limits); err != nil {
+		return err
+	}
+	l.server.metrics.pushed(program)
+	return nil
+}
+
+// ref is the connection's whole address.
+func (k *socket) ref() gateway.ConnectionRef {
+	return gateway.ConnectionRef{API: k.conn.API, Stage: k.conn.Stage, ID: k.conn.ID}
 }
 
 // checkPush holds a message to the API's size and to RFC 6455.
@@ -113,7 +127,7 @@ func (l localConnections) Delete(ctx context.Context, ref gateway.ConnectionRef,
 	return err
 }
 
-// told records and counts one callback.
+// told records and counts one callback; push counts the posts that were taken.
 func (l localConnections) told(method string, ref gateway.ConnectionRef, k *socket, start time.Time, bytes int, err error) {
 	code := gateway.ErrorCode(err)
 	ref.API, ref.Stage = "", "" // what a caller says of an unknown connection may be anything
@@ -121,9 +135,6 @@ func (l localConnections) told(method string, ref gateway.ConnectionRef, k *sock
 		ref.API, ref.Stage = k.conn.API, k.conn.Stage
 	}
 	l.server.metrics.callback(ref.API, ref.Stage, method, code)
-	if method == callbackPost && code == "" { // it brought one more message to a client
-		l.server.metrics.message(ref.API, ref.Stage, "", directionOut)
-	}
 	l.observe(method, ref, start, bytes, err)
 }
 

@@ -26,7 +26,8 @@ type exchange struct {
 	event   gateway.Event
 	buf     []byte // the event's context, then its body unless the frame gave its own
 	start   time.Time
-	span    trace.Span // nil when nothing is traced
+	span    trace.Span    // nil when nothing is traced
+	tallies *routeTallies // nil when nothing is counted
 
 	done func(*gateway.Reply, error) // finish, bound once
 	left atomic.Int32                // how many of Send and done have not happened yet
@@ -109,7 +110,9 @@ func (s *Server) send(m arrival, route *router.Route) {
 		x.endSpan(err)
 		return
 	}
-	s.metrics.message(p.API(), p.Stage(), route.Key(), directionIn)
+	if x.tallies = s.metrics.route(p, route); x.tallies != nil {
+		x.tallies.in.n.Add(1)
+	}
 	if expect == gateway.ExpectNothing {
 		s.unsettled.hold(p, &x.event, m.start) // before Failed can be told of it
 		s.cfg.Sender.Send(ctx, sent, nil)
@@ -183,7 +186,7 @@ func (x *exchange) finish(reply *gateway.Reply, err error) {
 	x.socket.release()
 	took := x.server.now().Sub(x.start)
 	status := replyStatus(reply)
-	x.server.metrics.answered(&x.event, eventEnd{native: x.route.Native(), status: status, took: took, err: err})
+	x.server.metrics.answered(&x.event, eventEnd{route: x.tallies, native: x.route.Native(), status: status, took: took, err: err})
 	x.endSpan(err)
 	if x.event.Expect == gateway.ExpectAck {
 		status = 0 // an acknowledgement does not tell it
@@ -206,7 +209,9 @@ func (x *exchange) reply(reply *gateway.Reply) (int, error) {
 		return 0, gateway.Errorf(gateway.CodeIntegration, "the reply is longer than %d bytes", x.limits.MaxMessageBytes)
 	}
 	x.socket.answer(opcodeOf(reply), reply.Body, x.limits)
-	x.server.metrics.message(x.event.API, x.event.Stage, x.event.Route, directionOut)
+	if x.tallies != nil {
+		x.tallies.out.n.Add(1)
+	}
 	return len(reply.Body), nil
 }
 

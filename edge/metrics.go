@@ -12,6 +12,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/sallyport/sallyport/gateway"
+	"github.com/sallyport/sallyport/router"
 )
 
 // scope names this package in telemetry.
@@ -27,13 +28,14 @@ const (
 
 // metrics counts what the edge does. docs/observability.md has the instruments in one table with those of the workers;
 // internal/telemetry gives the histograms their buckets. All methods may be called on nil, which counts nothing.
-// metrics_access.go has those of who may come in, metrics_life.go those of how connections live and end.
+// metrics_access.go has those of who may come in, metrics_life.go those of how connections live and end, metrics_tally.go what
+// the message path counts by itself.
 type metrics struct {
 	connections metric.Int64UpDownCounter
-	messages    metric.Int64Counter
+	messages    *tallies
 	failures    metric.Int64Counter
 	latency     metric.Float64Histogram
-	callbacks   metric.Int64Counter
+	callbacks   *tallies
 	fullQueues  metric.Int64Counter
 	requests    metric.Float64Histogram
 
@@ -44,6 +46,9 @@ type metrics struct {
 
 	mu   sync.RWMutex // guards sets
 	sets map[labels]options
+
+	routes   resolved[*router.Route, routeTallies]
+	programs resolved[*router.Program, programTallies]
 }
 
 // labels are the attributes of a measurement; empty ones are left out. Their values come from definitions, from our own
@@ -75,8 +80,9 @@ const (
 
 // options are labels made ready, so that measuring allocates nothing.
 type options struct {
-	add    []metric.AddOption
-	record []metric.RecordOption
+	add     []metric.AddOption
+	record  []metric.RecordOption
+	observe []metric.ObserveOption
 }
 
 // The attributes that are ours; the others are OpenTelemetry's.
@@ -95,17 +101,18 @@ func newMetrics(p metric.MeterProvider) (*metrics, error) {
 		return nil, nil //nolint:nilnil // nil metrics count nothing
 	}
 	m := &metrics{scheme: schemeHTTP, sets: make(map[labels]options)}
+	m.messages, m.callbacks = newTallies(m.with), newTallies(m.with)
 	meter := p.Meter(scope)
 	var errs [7]error
 	m.connections, errs[0] = meter.Int64UpDownCounter("sallyport.connections",
 		metric.WithUnit("{connection}"), metric.WithDescription("Open WebSocket connections."))
-	m.messages, errs[1] = meter.Int64Counter("sallyport.messages",
+	_, errs[1] = meter.Int64ObservableCounter("sallyport.messages", metric.WithInt64Callback(m.messages.read),
 		metric.WithUnit("{message}"), metric.WithDescription("WebSocket messages from and to clients, error frames apart."))
 	m.failures, errs[2] = meter.Int64Counter("sallyport.event.failures",
 		metric.WithUnit("{event}"), metric.WithDescription("Events of WebSocket APIs that failed, and messages that no route took."))
 	m.latency, errs[3] = meter.Float64Histogram("sallyport.event.duration",
 		metric.WithUnit("s"), metric.WithDescription("From handing an event to NATS until its answer, where the edge waits for one."))
-	m.callbacks, errs[4] = meter.Int64Counter("sallyport.callbacks",
+	_, errs[4] = meter.Int64ObservableCounter("sallyport.callbacks", metric.WithInt64Callback(m.callbacks.read),
 		metric.WithUnit("{call}"), metric.WithDescription("Calls of the @connections API, counted by the edge that owns the connection."))
 	m.fullQueues, errs[5] = meter.Int64Counter("sallyport.send_queue.full",
 		metric.WithUnit("{occurrence}"), metric.WithDescription("Times that a client's send queue became full."))
@@ -123,7 +130,7 @@ func (m *metrics) with(l labels) options {
 		return o
 	}
 	set := metric.WithAttributeSet(l.set(m.scheme))
-	o = options{add: []metric.AddOption{set}, record: []metric.RecordOption{set}}
+	o = options{add: []metric.AddOption{set}, record: []metric.RecordOption{set}, observe: []metric.ObserveOption{set}}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sets[l] = o
@@ -181,7 +188,7 @@ func (m *metrics) connection(api gateway.APIID, stage gateway.StageName, change 
 func (m *metrics) message(api gateway.APIID, stage gateway.StageName, route gateway.RouteKey, d direction) {
 	if m != nil {
 		l := labels{api: api, stage: stage, route: route, family: familyMessage, which: string(d)}
-		m.messages.Add(context.Background(), 1, m.with(l).add...)
+		m.messages.get(l).n.Add(1)
 	}
 }
 
@@ -189,7 +196,7 @@ func (m *metrics) message(api gateway.APIID, stage gateway.StageName, route gate
 func (m *metrics) sent(api gateway.APIID, stage gateway.StageName, n int) {
 	if m != nil && n > 0 {
 		l := labels{api: api, stage: stage, family: familyMessage, which: string(directionOut)}
-		m.messages.Add(context.Background(), int64(n), m.with(l).add...)
+		m.messages.get(l).n.Add(int64(n))
 	}
 }
 
@@ -204,6 +211,7 @@ func (m *metrics) failed(api gateway.APIID, stage gateway.StageName, route gatew
 
 // eventEnd is how an event of a WebSocket API ended.
 type eventEnd struct {
+	route *routeTallies // of a message; nil otherwise
 	// native says that a subscriber took the event, so that no worker measures what the backend did with it.
 	native bool
 	status int // the reply's; 0 without one
@@ -244,11 +252,12 @@ func (m *metrics) answered(ev *gateway.Event, out eventEnd) {
 	if m == nil {
 		return
 	}
-	l := labels{api: ev.API, stage: ev.Stage, route: ev.Route, code: out.kind()}
-	if out.native {
-		l.family, l.which = familyNative, string(gateway.IntegrationNATS)
+	var o options
+	if code := out.kind(); code == "" && out.route != nil {
+		o = out.route.answered
+	} else {
+		o = m.with(answeredLabels(labels{api: ev.API, stage: ev.Stage, route: ev.Route, code: code}, out.native))
 	}
-	o := m.with(l)
 	if ev.Expect == gateway.ExpectReply && ev.Kind != gateway.EventDisconnect {
 		m.latency.Record(context.Background(), out.took.Seconds(), o.record...)
 	}
@@ -263,7 +272,7 @@ func (m *metrics) callback(api gateway.APIID, stage gateway.StageName, method st
 		return
 	}
 	l := labels{api: api, stage: stage, family: familyCallback, which: method, code: code}
-	m.callbacks.Add(context.Background(), 1, m.with(l).add...)
+	m.callbacks.get(l).n.Add(1)
 }
 
 func (m *metrics) queueFull(api gateway.APIID, stage gateway.StageName) {

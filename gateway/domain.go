@@ -3,6 +3,7 @@ package gateway
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // DomainName is a custom domain in lower case, such as api.example.com. Its first label may be a wildcard, *.example.com,
@@ -29,14 +30,15 @@ const (
 	domainWildcard        = "*."
 )
 
+// Compiled when the first domain is looked at: most deployments have none, and the two take a millisecond.
 var (
-	domainNameForm    = regexp.MustCompile(DomainNamePattern)
-	apiMappingKeyForm = regexp.MustCompile(APIMappingKeyPattern)
+	domainNameForm    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(DomainNamePattern) })
+	apiMappingKeyForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(APIMappingKeyPattern) })
 )
 
 // Valid reports whether d has the form of a domain name.
 func (d DomainName) Valid() bool {
-	return len(d) <= maxDomainNameBytes && domainNameForm.MatchString(string(d))
+	return len(d) <= maxDomainNameBytes && domainNameForm().MatchString(string(d))
 }
 
 // Wildcard returns what follows the first label of a wildcard domain: .example.com of *.example.com.
@@ -47,7 +49,7 @@ func (d DomainName) Wildcard() (suffix string, ok bool) {
 
 // ValidKey reports whether the mapping's key has the form of one.
 func (m DomainMapping) ValidKey() bool {
-	return len(m.APIMappingKey) <= maxAPIMappingKeyBytes && apiMappingKeyForm.MatchString(m.APIMappingKey)
+	return len(m.APIMappingKey) <= maxAPIMappingKeyBytes && apiMappingKeyForm().MatchString(m.APIMappingKey)
 }
 
 // String returns the mapping as the address that it is: api.example.com/orders.

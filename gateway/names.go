@@ -1,7 +1,5 @@
 package gateway
 
-import "regexp"
-
 // The forms of names as regular expressions, for whoever publishes them, such as the JSON Schema of definitions.
 const (
 	// APIIDPattern is the form of an APIID (DESIGN §4): it is the first segment of the API's paths and a token of its
@@ -14,13 +12,18 @@ const (
 	MaxAPIIDLength = 64
 )
 
-var (
-	apiIDForm     = regexp.MustCompile(APIIDPattern)
-	stageNameForm = regexp.MustCompile(StageNamePattern)
-)
+// maxStageNameLength is the most characters that StageNamePattern takes.
+const maxStageNameLength = 128
 
-// Valid reports whether a has the form of an APIID. It may still be Reserved.
-func (a APIID) Valid() bool { return apiIDForm.MatchString(string(a)) }
+// Valid reports whether a has the form of an APIID, which is APIIDPattern. It may still be Reserved.
+func (a APIID) Valid() bool {
+	for i := range len(a) {
+		if c := a[i]; !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return len(a) > 0 && len(a) <= MaxAPIIDLength
+}
 
 // Reserved reports whether a is a first path segment that belongs to the gateway: what its listeners answer themselves,
 // and the roots of Amazon's management APIs (contract/control-plane.md), which SDKs call on the same address.
@@ -36,5 +39,7 @@ func (a APIID) Reserved() bool {
 	return false
 }
 
-// Valid reports whether s has the form of a StageName.
-func (s StageName) Valid() bool { return stageNameForm.MatchString(string(s)) }
+// Valid reports whether s has the form of a StageName, which is StageNamePattern.
+func (s StageName) Valid() bool {
+	return s == StageDefault || len(s) > 0 && len(s) <= maxStageNameLength && isBase64(string(s))
+}

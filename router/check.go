@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -19,7 +20,7 @@ const (
 	maxStageVarValue = 2048 // contract/websocket-api.md §11, the V2 model's figure
 )
 
-var stageVariableForm = regexp.MustCompile(`^\w{1,64}$`) // contract/control-plane.md, Stage
+var stageVariableForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\w{1,64}$`) }) // contract/control-plane.md, Stage
 
 // place names a spot in the document by its keys.
 type place []string
@@ -97,7 +98,7 @@ func (c *check) checkStage(name gateway.StageName) {
 	}
 	variables := stageVariables(c.api, name)
 	for _, key := range slices.Sorted(maps.Keys(variables)) {
-		if !stageVariableForm.MatchString(key) {
+		if !stageVariableForm().MatchString(key) {
 			c.fault(where.under("variables", key), fmt.Sprintf("%q can't be a stage variable", key), "letters, digits and '_', at most 64")
 		}
 		if len(variables[key]) > maxStageVarValue {

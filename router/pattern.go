@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sallyport/sallyport/gateway"
 )
@@ -18,7 +19,7 @@ const anyMethod = "ANY"
 const callbackSegment = "@connections"
 
 // variableForm is the NAME of {name} and {name+} (contract/http-api.md §3.2).
-var variableForm = regexp.MustCompile(`^[\w.:-]+$`)
+var variableForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w.:-]+$`) })
 
 // methods are those that a route key may name (contract/http-api.md §3.1).
 func methods() []string {
@@ -86,7 +87,7 @@ func parsePattern(key gateway.RouteKey) (pattern, *keyProblem) {
 func parseSegment(text string) (segment, *keyProblem) {
 	if inner, ok := strings.CutPrefix(text, "{"); ok && strings.HasSuffix(inner, "}") {
 		name, greedy := strings.CutSuffix(strings.TrimSuffix(inner, "}"), "+")
-		if !variableForm.MatchString(name) {
+		if !variableForm().MatchString(name) {
 			return segment{}, &keyProblem{fmt.Sprintf("%q is not a path parameter", text), "{name} or {name+}; name of letters, digits and _ . : -"}
 		}
 		if greedy {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/sallyport/sallyport/router/mapping"
 )
@@ -13,13 +14,17 @@ const maxURI = 2048
 
 // The form of an ARN of API Gateway for services (contract/rest-api.md §5.2). Region, service and subdomain become
 // a host, so they are host labels and nothing else.
-var arnForm = regexp.MustCompile(`^arn:(aws|aws-cn|aws-us-gov):apigateway:([a-z0-9-]{1,32}):` +
-	`(?:([a-z0-9.-]{1,63})\.)?([a-z0-9-]{1,63}):(action|path)/(.*)$`)
+var arnForm = sync.OnceValue(func() *regexp.Regexp { // as of all three: what a start does not need must not take its time
+	return regexp.MustCompile(`^arn:(aws|aws-cn|aws-us-gov):apigateway:([a-z0-9-]{1,32}):` +
+		`(?:([a-z0-9.-]{1,63})\.)?([a-z0-9-]{1,63}):(action|path)/(.*)$`)
+})
 
 // The form of an action with query parameters behind it, and of the path on which functions are invoked.
 var (
-	actionForm = regexp.MustCompile(`^([A-Za-z0-9]{1,128})(?:&(.*))?$`)
-	invokeForm = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}/functions/[^/?]+/invocations$`)
+	actionForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z0-9]{1,128})(?:&(.*))?$`) })
+	invokeForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^\d{4}-\d{2}-\d{2}/functions/[^/?]+/invocations$`)
+	})
 )
 
 const uriHint = "such as arn:aws:apigateway:us-east-1:dynamodb:action/PutItem or " +
@@ -47,7 +52,7 @@ func parseAddress(uri string) (address, error) {
 	if len(uri) > maxURI {
 		return address{}, errLong
 	}
-	m := arnForm.FindStringSubmatch(uri)
+	m := arnForm().FindStringSubmatch(uri)
 	if m == nil {
 		return address{}, errForm
 	}
@@ -56,7 +61,7 @@ func parseAddress(uri string) (address, error) {
 		return address{}, errQuery
 	}
 	if m[5] == "action" {
-		action := actionForm.FindStringSubmatch(a.path)
+		action := actionForm().FindStringSubmatch(a.path)
 		if action == nil {
 			return address{}, errAction
 		}
@@ -69,7 +74,7 @@ func parseAddress(uri string) (address, error) {
 // the function failed (contract/rest-api.md §6.4).
 func (a address) invokes() bool {
 	path, _, _ := strings.Cut(a.path, "?")
-	return a.name == "lambda" && a.action == "" && invokeForm.MatchString(path)
+	return a.name == "lambda" && a.action == "" && invokeForm().MatchString(path)
 }
 
 // signingName is the service name in the scope of signatures.

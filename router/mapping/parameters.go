@@ -6,12 +6,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sallyport/sallyport/gateway"
 )
 
 // parameterName is the form of the NAME in targets and sources (contract/websocket-api.md §8.1).
-var parameterName = regexp.MustCompile(`^[a-zA-Z0-9._$-]+$`)
+var parameterName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9._$-]+$`) })
 
 // What targets begin with (contract/websocket-api.md §8.1); the name follows.
 const (
@@ -77,7 +78,7 @@ func parseTarget(key string) (targetKind, string, bool) {
 	section, name, _ := strings.Cut(rest, ".")
 	switch kind := targetKind(section); kind {
 	case targetHeader, targetQuery, targetPath:
-		return kind, name, parameterName.MatchString(name)
+		return kind, name, parameterName().MatchString(name)
 	}
 	return "", "", false
 }

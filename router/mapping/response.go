@@ -83,7 +83,7 @@ func parseResponsePart(s string, one piece) (responsePart, *SyntaxError) {
 		if !ok {
 			continue
 		}
-		if !parameterName.MatchString(header) {
+		if !parameterName().MatchString(header) {
 			return responsePart{}, syntaxError(s, one.end-len(header), "not the name of a header", "letters, digits and . _ $ -")
 		}
 		return responsePart{kind: known.kind, header: header}, nil

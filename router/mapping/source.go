@@ -108,7 +108,7 @@ func parseRequestSource(s string) (source, *SyntaxError) {
 
 // named checks the NAME at the end of a source.
 func named(s, name string, found source) (source, *SyntaxError) {
-	if !parameterName.MatchString(name) {
+	if !parameterName().MatchString(name) {
 		return source{}, syntaxError(s, len(s)-len(name), "not a parameter name", "letters, digits and . _ $ -")
 	}
 	return found, nil

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sallyport/sallyport/gateway"
 )
@@ -18,7 +19,7 @@ const (
 )
 
 // hostText is what a client's value may be made of in the host of a URI: nothing that moves the request elsewhere.
-var hostText = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
+var hostText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9.-]+$`) })
 
 // URI is a parsed integration URI with its placeholders.
 type URI struct {
@@ -74,7 +75,7 @@ func ParseURI(s string) (*URI, error) {
 func parsePlaceholder(s string, start, end int) (uriPart, error) {
 	if text, ok := strings.CutPrefix(s[start:end], "${"); ok {
 		name, isStage := strings.CutPrefix(text, stageVariablePrefix)
-		if !isStage || !parameterName.MatchString(name) {
+		if !isStage || !parameterName().MatchString(name) {
 			return uriPart{}, syntaxError(s, start, "unknown variable ${"+text+"}", "write ${stageVariables.name}")
 		}
 		return uriPart{uriStageVariable, name}, nil
@@ -204,7 +205,7 @@ func areaOf(prefix string) uriArea {
 func escapeFor(area uriArea, kind uriKind, value string) (string, bool) {
 	switch {
 	case area == areaHost:
-		return value, hostText.MatchString(value)
+		return value, hostText().MatchString(value)
 	case area == areaQuery:
 		return url.QueryEscape(value), true
 	case kind == uriGreedy:

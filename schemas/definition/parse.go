@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -82,11 +83,11 @@ func positionOf(n *yaml.Node) Position {
 
 // libraryPrefix is how the YAML library begins its messages. Its line is that of the surrounding block, or missing,
 // or one too small; malformed finds a better one.
-var libraryPrefix = regexp.MustCompile(`^yaml: (line \d+: )?`)
+var libraryPrefix = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^yaml: (line \d+: )?`) })
 
 // malformed says where and why text is no YAML.
 func malformed(file string, text []byte, err error) Problem {
-	message := libraryPrefix.ReplaceAllString(err.Error(), "")
+	message := libraryPrefix().ReplaceAllString(err.Error(), "")
 	return Problem{
 		File:     file,
 		Position: failurePosition(text, message),

@@ -9,31 +9,30 @@ import (
 	"github.com/sallyport/sallyport/edge"
 )
 
-// startAccess opens the access keys that callbacks, handshakes and management calls are signed with. Without a root key
+func (p *process) startAccess(context.Context, context.CancelCauseFunc) (err error) {
+	p.keys, err = p.opening.keys.wait()
+	return err
+}
+
+// openKeys opens the access keys that callbacks, handshakes and management calls are signed with. Without a root key
 // nobody can sign; serve then starts all the same, since clients and NATS need no signatures.
-func (p *process) startAccess(ctx context.Context, _ context.CancelCauseFunc) error {
+func (p *process) openKeys(ctx context.Context) (*accesskeys.Store, error) {
 	root, ok, err := accesskeys.RootFrom(p.config.Getenv)
 	if err != nil {
-		return usageError{err}
+		return nil, usageError{err}
 	}
 	if !ok && p.config.Mode == ModeServe {
 		p.logger.Info("no root access key: every signed call is refused, and NATS is the only way for callbacks and commands; set both variables to change that",
 			"variables", accesskeys.EnvRootID+", "+accesskeys.EnvRootSecret)
 	}
 	config := accesskeys.Config{Root: root, Logger: p.logger}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	if ok {
 		// Without a root secret nothing that is stored opens, and nothing can be stored.
 		if config.Bucket, err = accesskeys.OpenBucket(ctx, p.conn, p.config.Prefix, p.config.NATS.JSDomain); err != nil {
-			return fmt.Errorf("access keys: %w", err)
+			return nil, fmt.Errorf("access keys: %w", err)
 		}
 	}
-	if p.keys, err = accesskeys.Open(ctx, config); err != nil {
-		return err
-	}
-	p.life.onStop("access keys", func(context.Context) error { p.keys.Close(); return nil })
-	return nil
+	return accesskeys.Open(ctx, config)
 }
 
 // access is who may make management calls.

@@ -41,6 +41,7 @@ type process struct {
 	embedded    *bus.Embedded // nil with --nats
 	conn        *bus.Conn
 	subjects    bus.Subjects
+	opening     openings
 	store       *journal.Store
 	keys        *accesskeys.Store
 	definitions *definitions
@@ -84,10 +85,11 @@ func (p *process) start(ctx context.Context, fail context.CancelCauseFunc) error
 	for _, step := range []func(context.Context, context.CancelCauseFunc) error{
 		p.startTelemetry,
 		p.startNATS,
-		p.startStore,
-		p.startAccess,
+		p.startOpening,
 		p.startDefinitions,
 		p.startWorker,
+		p.startStore,
+		p.startAccess,
 		p.startKeySets,
 		p.startCommand,
 		p.startTap,
@@ -160,9 +162,12 @@ func (p *process) startNATS(ctx context.Context, fail context.CancelCauseFunc) e
 	return nil
 }
 
-func (p *process) startStore(ctx context.Context, _ context.CancelCauseFunc) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
+func (p *process) startStore(context.Context, context.CancelCauseFunc) (err error) {
+	p.store, err = p.opening.store.wait()
+	return err
+}
+
+func (p *process) openStore(ctx context.Context) (*journal.Store, error) {
 	store, err := journal.Open(ctx, journal.Config{
 		Conn: p.conn.NATS(), Prefix: p.config.Prefix, Domain: p.config.NATS.JSDomain, Logger: p.logger,
 		Alive: func(ctx context.Context, edge gateway.EdgeID) (bool, error) {
@@ -170,11 +175,9 @@ func (p *process) startStore(ctx context.Context, _ context.CancelCauseFunc) err
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("connection store: %w", err)
+		return nil, fmt.Errorf("connection store: %w", err)
 	}
-	p.store = store
-	p.life.onStop("connection store", func(context.Context) error { return store.Close() })
-	return nil
+	return store, nil
 }
 
 func newLogger(out io.Writer, format LogFormat, level slog.Level) *slog.Logger {

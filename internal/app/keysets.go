@@ -21,9 +21,9 @@ const (
 
 // startKeySets makes the worker role fetch the keys of token issuers, and the edge role ask for them over NATS: also where
 // both are one process.
-func (p *process) startKeySets(ctx context.Context, _ context.CancelCauseFunc) error {
+func (p *process) startKeySets(context.Context, context.CancelCauseFunc) error {
 	if p.config.has(RoleWorker) {
-		if err := p.serveKeySets(ctx); err != nil {
+		if err := p.serveKeySets(); err != nil {
 			return fmt.Errorf("keys of token issuers: %w", err)
 		}
 	}
@@ -36,13 +36,19 @@ func (p *process) startKeySets(ctx context.Context, _ context.CancelCauseFunc) e
 	return nil
 }
 
-func (p *process) serveKeySets(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	bucket, err := bus.OpenBucket(ctx, bus.BucketConfig{
+// openKeySetBucket opens what workers share; edges alone need none.
+func (p *process) openKeySetBucket(ctx context.Context) (*bus.Bucket, error) {
+	if !p.config.has(RoleWorker) {
+		return nil, nil //nolint:nilnil // nobody asks for it
+	}
+	return bus.OpenBucket(ctx, bus.BucketConfig{
 		Conn: p.conn, Prefix: p.config.Prefix, Name: keySetBucket, Domain: p.config.NATS.JSDomain,
 		Description: "public keys of token issuers", MaxValueBytes: keysets.MaxRecordBytes, TTL: keysets.MaxAge, Logger: p.logger,
 	})
+}
+
+func (p *process) serveKeySets() error {
+	bucket, err := p.opening.keySets.wait()
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,8 @@ type Client struct {
 	failures *nats.Subscription
 	trace    tracing
 	once     sync.Once
+
+	envelopes envelopes
 }
 
 var (
@@ -165,14 +167,15 @@ func (c *Client) ask(ctx context.Context, ev *gateway.Event, answer answerFunc) 
 	if err := c.fits(ev); err != nil {
 		return 0, err
 	}
-	h := eventHeader(ev)
-	span := c.trace.send(ctx, destination{subject: ev.Subject}, h)
+	v := c.envelopes.event(ev)
+	defer c.envelopes.put(v)
+	span := c.trace.send(ctx, destination{subject: ev.Subject}, v.header)
 	token, reply, ok := c.exchange.open(ev.Timeout, span, answer)
 	if !ok {
 		finish(span, errClosed())
 		return 0, errClosed()
 	}
-	err := c.publish(ev, reply, h)
+	err := c.publish(ev, reply, v)
 	if err == nil {
 		return token, nil
 	}
@@ -188,18 +191,20 @@ func (c *Client) tell(ctx context.Context, ev *gateway.Event) error {
 	if err := c.fits(ev); err != nil {
 		return err
 	}
-	h := eventHeader(ev)
-	span := c.trace.send(ctx, destination{subject: ev.Subject}, h)
-	err := c.publish(ev, c.subjects.Failure(c.edge, ev.Connection, ev.Request), h)
+	v := c.envelopes.event(ev)
+	defer c.envelopes.put(v)
+	span := c.trace.send(ctx, destination{subject: ev.Subject}, v.header)
+	err := c.publish(ev, c.subjects.Failure(c.edge, ev.Connection, ev.Request), v)
 	finish(span, err)
 	return err
 }
 
-func (c *Client) publish(ev *gateway.Event, reply string, h nats.Header) error {
+func (c *Client) publish(ev *gateway.Event, reply string, v *envelope) error {
 	if err := checkLength(ev.Subject, reply); err != nil {
 		return err
 	}
-	if err := c.conn.nc.PublishMsg(&nats.Msg{Subject: ev.Subject, Reply: reply, Header: h, Data: ev.Body}); err != nil {
+	v.message = nats.Msg{Subject: ev.Subject, Reply: reply, Header: v.header, Data: ev.Body}
+	if err := c.conn.nc.PublishMsg(&v.message); err != nil {
 		return publishError(err)
 	}
 	return nil

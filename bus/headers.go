@@ -120,11 +120,10 @@ func cleanValue(v string) bool {
 	return true
 }
 
-// eventHeader builds the headers of an event. The client's own are on it for $connect and requests only, as the edge
-// gives them.
-func eventHeader(ev *gateway.Event) nats.Header {
-	const own = 3 // Context, Opcode, Ack
-	h, one := make(nats.Header, own+len(ev.Header)), make([]string, 0, own)
+// eventHeader writes the headers of an event into h, which is empty; ones is where their values go. The client's own are on
+// it for $connect and requests only, as the edge gives them.
+func eventHeader(h nats.Header, ones *[eventHeaders]string, ev *gateway.Event) {
+	one := ones[:0]
 	copyHeader(h, ev.Header)
 	if len(ev.Context) > 0 {
 		one = set(h, one, HeaderContext, string(ev.Context))
@@ -135,8 +134,10 @@ func eventHeader(ev *gateway.Event) nats.Header {
 	if ev.Expect == gateway.ExpectAck {
 		set(h, one, HeaderAck, ackWanted)
 	}
-	return h
 }
+
+// eventHeaders is how many headers of our own an event may have: context, opcode and acknowledgement.
+const eventHeaders = 3
 
 // copyHeader copies what passes.
 func copyHeader(to nats.Header, from gateway.Header) {

@@ -31,7 +31,7 @@ func FuzzHeaders(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, value string, status uint8) {
 		ev := &gateway.Event{Header: gateway.Header{name: {value, "ok"}}, Context: []byte("{}")}
 		reply := &gateway.Reply{Header: ev.Header, Status: int(status) + minStatus}
-		for _, h := range []nats.Header{eventHeader(ev), replyMessage("r", reply).Header} {
+		for _, h := range []nats.Header{new(envelopes).event(ev).header, replyMessage("r", reply).Header} {
 			for k, values := range h {
 				if k == HeaderContext || k == HeaderStatus {
 					continue

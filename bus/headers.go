@@ -131,13 +131,17 @@ func eventHeader(h nats.Header, ones *[eventHeaders]string, ev *gateway.Event) {
 	if ev.Binary {
 		one = set(h, one, HeaderOpcode, OpcodeBinary)
 	}
+	if ev.Kind == gateway.EventDisconnect {
+		// Its request id follows from the connection's, also when another edge tells of it a second time.
+		one = set(h, one, nats.MsgIdHdr, string(ev.Request))
+	}
 	if ev.Expect == gateway.ExpectAck {
 		set(h, one, HeaderAck, ackWanted)
 	}
 }
 
-// eventHeaders is how many headers of our own an event may have: context, opcode and acknowledgement.
-const eventHeaders = 3
+// eventHeaders is how many headers of our own an event may have: context, opcode, acknowledgement and message id.
+const eventHeaders = 4
 
 // copyHeader copies what passes.
 func copyHeader(to nats.Header, from gateway.Header) {

@@ -49,9 +49,14 @@ type Store interface {
 
 	// Abandoned returns the incarnations, in ascending order, that nobody serves any more and that node may take over:
 	// those whose lease names node and that give no sign of life, at once; and those of any node that have a journal, no
-	// lease, and were proven dead three times in a row. Incarnations and take-overs of this very store are never among
-	// them. A call looks at a bounded number of suspects and may take a few seconds; callers repeat it from time to time.
+	// lease or one that was not refreshed for longer than its holder may live on, and were proven dead three times in a row.
+	// Incarnations and take-overs of this very store are among them only once it has lost them. A call looks at a bounded
+	// number of suspects and may take a few seconds; callers repeat it from time to time and after each of Suspicions.
 	Abandoned(ctx context.Context, node string) ([]gateway.EdgeID, error)
+
+	// Suspicions has a value when Abandoned may find something new. It has room for one, is never closed, and is read by one
+	// goroutine.
+	Suspicions() <-chan struct{}
 
 	// TakeOver makes node the one that ends the incarnation: of all callers, exactly one wins, the others get ErrTaken.
 	// So does whoever asks for an incarnation whose owner is alive or holds a lease under another node's name. From the
@@ -96,6 +101,11 @@ type Journal interface {
 	// itself: close its clients and publish no $disconnect, since whoever takes over does (DESIGN §3.6). Releasing the
 	// journal or closing the store does not close it.
 	Lost() <-chan struct{}
+
+	// Held reports whether the incarnation is certainly this journal's now: that its lease was refreshed so lately that
+	// nobody can have taken it. It is false a moment before Lost is closed, and at once in a process that was stopped
+	// meanwhile; the edge then serves no message and publishes no $disconnect. It costs two atomic loads and a clock reading.
+	Held() bool
 
 	// Healthy reports whether lease and records are being written without trouble now: a part of readiness.
 	Healthy() bool

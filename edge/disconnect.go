@@ -60,6 +60,10 @@ func (d *disconnects) begin(c gateway.Connection, how gateway.Close, settled fun
 
 // attempt publishes once. The route is looked up each time: a deployment may have changed it.
 func (d *disconnects) attempt(g *goodbye) {
+	if !d.server.cfg.Journal.Held() {
+		d.repeat(g)
+		return
+	}
 	p := d.server.lastProgram(g.conn.API, g.conn.Stage)
 	if p == nil {
 		p = g.last
@@ -138,9 +142,15 @@ func (d *disconnects) finish(g *goodbye, ev *gateway.Event, start time.Time, err
 	d.settle(g)
 }
 
-// repeat queues g for another attempt, unless its time is over or too many wait.
+// repeat queues g for another attempt, unless its time is over or too many wait. While NATS is away its time does not
+// pass, and how many wait is bounded by the connections there were: the journal lets none in.
 func (d *disconnects) repeat(g *goodbye) bool {
 	now := d.server.now()
+	away := !d.server.cfg.Journal.Healthy()
+	if away {
+		g.first = now
+		g.pause = min(g.pause, awayDisconnectPause)
+	}
 	g.next = now.Add(g.pause)
 	g.pause *= 2
 	d.mu.Lock()
@@ -148,7 +158,7 @@ func (d *disconnects) repeat(g *goodbye) bool {
 	if d.stopped {
 		return true // left to a take-over, so never settled
 	}
-	if d.count > maxDisconnects || g.next.Sub(g.first) > disconnectRetry {
+	if !away && (d.count > maxDisconnects || g.next.Sub(g.first) > disconnectRetry) {
 		return false
 	}
 	heap.Push(&d.waiting, g)

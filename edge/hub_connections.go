@@ -28,6 +28,9 @@ func errGone() *gateway.Error {
 
 // find returns the open socket that ref addresses. One of another API or stage is as good as gone.
 func (l localConnections) find(ref gateway.ConnectionRef) (*socket, error) {
+	if err := l.server.ours(); err != nil {
+		return nil, err
+	}
 	k := l.server.hub.get(ref.ID)
 	if k == nil || ref.API != "" && ref.API != k.conn.API || ref.Stage != "" && ref.Stage != k.conn.Stage {
 		return nil, errGone()
@@ -40,7 +43,7 @@ func (l localConnections) Post(ctx context.Context, ref gateway.ConnectionRef, p
 	start := l.server.now()
 	_, end := l.server.tracing.callback(ctx, callbackPost, ref)
 	k, err := l.find(ref)
-	if err != nil {
+	if gateway.ErrorCode(err) == gateway.CodeGone {
 		if at, held, refused := l.server.held.add(ref, p); held {
 			end(refused)
 			l.heldTold(at, start, len(p.Body), refused)

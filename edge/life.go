@@ -34,6 +34,15 @@ func (s *Server) enter() bool {
 	return true
 }
 
+// ours returns an error while this incarnation may be in other hands: nobody is served by two owners (DESIGN §3.6). The
+// fence comes a moment later, or the lease is ours again.
+func (s *Server) ours() error {
+	if s.cfg.Journal.Held() {
+		return nil
+	}
+	return gateway.Errorf(gateway.CodeUnavailable, "the edge is cut off")
+}
+
 func (s *Server) leave() {
 	<-s.upgrades
 	s.life.Lock()
@@ -178,7 +187,24 @@ func (s *Server) sweep(ctx context.Context) {
 		now := s.now()
 		s.follow(now)
 		s.wheel.sweep(now)
+		s.noteCut()
 	}
+}
+
+// noteCut says in log and metrics when this edge is cut off, and when it is back. Under a policy that closes the clients
+// the fence comes at the same time, and says so itself.
+func (s *Server) noteCut() {
+	cut := !s.cfg.Journal.Held()
+	if cut == s.cut || s.fenced.Load() {
+		return
+	}
+	s.cut = cut
+	s.metrics.cutOff(cut)
+	if cut {
+		s.log.Warn("NATS is away for longer than the lease may stand still: clients are kept, their messages get the error frame", "edge", s.cfg.Journal.Edge())
+		return
+	}
+	s.log.Info("the lease is held again: clients are served", "edge", s.cfg.Journal.Edge())
 }
 
 // follow brings a new table to the sockets: those of removed APIs are closed, the others' deadlines are asked for anew,

@@ -80,6 +80,8 @@ const (
 	disconnectRetry = 10 * time.Second
 	// firstDisconnectPause doubles with each attempt: about six attempts within disconnectRetry.
 	firstDisconnectPause = 100 * time.Millisecond
+	// awayDisconnectPause is the longest pause between attempts while NATS is away: an attempt that fails costs nothing then.
+	awayDisconnectPause = time.Second
 	// disconnectSettle is how long the event of a native route waits for a "no responders" answer, which takes one round
 	// trip; without one it was delivered.
 	disconnectSettle = 500 * time.Millisecond

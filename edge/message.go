@@ -60,6 +60,10 @@ func (s *Server) message(k *socket, p *router.Program, in inbound) {
 	m := arrival{socket: k, program: p, in: in, start: s.now()}
 	m.request, m.id = gateway.NewRequestIDs()
 	k.touch(m.start)
+	if err := s.ours(); err != nil {
+		s.refuse(m, "", err)
+		return
+	}
 	if p.SlowFor(len(in.payload)) {
 		s.beside(m, s.judge)
 		return
@@ -177,6 +181,9 @@ func (x *exchange) fill(m arrival, expect gateway.Expect) (*gateway.Event, error
 // finish is the Sender's done.
 func (x *exchange) finish(reply *gateway.Reply, err error) {
 	sent := 0
+	if err == nil {
+		err = x.server.ours()
+	}
 	if err == nil && x.event.Expect == gateway.ExpectReply {
 		sent, err = x.reply(reply)
 	}

@@ -14,6 +14,7 @@ import (
 type lifeMetrics struct {
 	disconnects metric.Int64Counter
 	heldPosts   metric.Int64Counter
+	cuts        metric.Int64UpDownCounter
 	deflated    metric.Int64Counter
 	compression deflateMetrics
 }
@@ -41,13 +42,15 @@ const (
 )
 
 func (m *metrics) openLife(meter metric.Meter) error {
-	var errs [3]error
+	var errs [4]error
 	m.disconnects, errs[0] = meter.Int64Counter("sallyport.disconnects",
 		metric.WithUnit("{connection}"), metric.WithDescription("Connections that ended, by why they did."))
 	m.heldPosts, errs[1] = meter.Int64Counter("sallyport.held_posts",
 		metric.WithUnit("{call}"), metric.WithDescription("Posts to connections whose $connect was under way, by what became of them."))
 	m.deflated, errs[2] = meter.Int64Counter("sallyport.deflate.connections",
 		metric.WithUnit("{connection}"), metric.WithDescription("Connections that opened with compression."))
+	m.cuts, errs[3] = meter.Int64UpDownCounter("sallyport.edge.cut_off",
+		metric.WithUnit("{edge}"), metric.WithDescription("1 while the edge keeps its clients although its lease may be in other hands."))
 	return errors.Join(append(errs[:], m.compression.open(meter))...)
 }
 
@@ -55,6 +58,17 @@ func (m *metrics) disconnected(api gateway.APIID, stage gateway.StageName, cause
 	if m != nil {
 		l := labels{api: api, stage: stage, family: familyDisconnect, which: string(cause)}
 		m.disconnects.Add(context.Background(), 1, m.with(l).add...)
+	}
+}
+
+// cutOff says whether the edge is cut off now.
+func (m *metrics) cutOff(now bool) {
+	switch {
+	case m == nil:
+	case now:
+		m.cuts.Add(context.Background(), 1)
+	default:
+		m.cuts.Add(context.Background(), -1)
 	}
 }
 

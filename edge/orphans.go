@@ -2,6 +2,9 @@ package edge
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"sync"
 
 	"github.com/gobwas/ws"
 
@@ -9,31 +12,58 @@ import (
 )
 
 // Orphans publishes $disconnect with code 1006 for connections that another incarnation left behind (DESIGN §3.6). It
-// returns when each of them is settled, or with ctx's error; the caller then forgets them in the store they came from.
-// Their request ids are those that the lost edge would have used, so a backend can tell a repeat. It fails when the server stops.
-func (s *Server) Orphans(ctx context.Context, conns []gateway.Connection) error {
-	lost := gateway.Close{Code: int(ws.StatusAbnormalClosure), Reason: reasonLost}
-	window := make(chan struct{}, orphanWindow)
-	settled := func(gateway.ConnectionID) { <-window }
+// returns when each of them is settled, or with an error, which is ctx's or says that the server stops, and those that are
+// not; when none are left the caller forgets them in the store they came from. Message and request ids are those that the
+// lost edge would have used, so a stream removes a repeat and a backend can tell it.
+func (s *Server) Orphans(ctx context.Context, conns []gateway.Connection) ([]gateway.Connection, error) {
+	lost := gateway.Close{Code: int(ws.StatusAbnormalClosure), Reason: reasonNodeLost}
+	o := &orphans{window: make(chan struct{}, orphanWindow), left: make(map[gateway.ConnectionID]gateway.Connection, len(conns))}
 	for _, c := range conns {
-		select {
-		case window <- struct{}{}:
-		case <-s.disconnects.ended:
-			return errStopped
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		o.left[c.ID] = c
+	}
+	for _, c := range conns {
+		if err := o.enter(ctx, s); err != nil {
+			return o.rest(), err
 		}
-		s.disconnects.begin(c, lost, settled)
+		s.disconnects.begin(c, lost, o.settled)
 	}
 	// The window is empty again when all are settled: filling it takes every place.
 	for range orphanWindow {
-		select {
-		case window <- struct{}{}:
-		case <-s.disconnects.ended:
-			return errStopped
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := o.enter(ctx, s); err != nil {
+			return o.rest(), err
 		}
 	}
-	return nil
+	return nil, nil
+}
+
+// orphans is one call of Orphans: who is under way, and who is left.
+type orphans struct {
+	window chan struct{} // one place for each $disconnect that is under way
+
+	mu   sync.Mutex
+	left map[gateway.ConnectionID]gateway.Connection
+}
+
+func (o *orphans) enter(ctx context.Context, s *Server) error {
+	select {
+	case o.window <- struct{}{}:
+		return nil
+	case <-s.disconnects.ended:
+		return errStopped
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (o *orphans) settled(id gateway.ConnectionID) {
+	o.mu.Lock()
+	delete(o.left, id)
+	o.mu.Unlock()
+	<-o.window
+}
+
+func (o *orphans) rest() []gateway.Connection {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Collect(maps.Values(o.left))
 }

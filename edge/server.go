@@ -69,6 +69,7 @@ type Server struct {
 
 	draining atomic.Bool
 	fenced   atomic.Bool
+	cut      bool          // the last sweep found the lease not held; the sweep's own
 	done     chan struct{} // closed by finish
 	finished sync.Once
 

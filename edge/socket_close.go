@@ -12,6 +12,7 @@ const (
 	reasonNormal    = "Connection Closed Normally"
 	reasonNoStatus  = "Client-side close frame status not set"
 	reasonLost      = "Connection lost"
+	reasonNodeLost  = "Gateway node lost"
 	reasonNoPong    = "No pong in time"
 	reasonSlow      = "Client reads too slowly"
 	reasonFenced    = "Try again later"

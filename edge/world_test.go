@@ -28,6 +28,7 @@ const patience = 10 * time.Second
 type scriptJournal struct {
 	lost    chan struct{}
 	healthy atomic.Bool
+	cutOff  atomic.Bool   // the lease may be in other hands
 	hold    chan struct{} // not nil: Opened waits for it to close
 
 	mu     sync.Mutex
@@ -75,6 +76,7 @@ func (j *scriptJournal) Closed(id gateway.ConnectionID) {
 
 func (j *scriptJournal) Lost() <-chan struct{}         { return j.lost }
 func (j *scriptJournal) Healthy() bool                 { return j.healthy.Load() }
+func (j *scriptJournal) Held() bool                    { return !j.cutOff.Load() }
 func (j *scriptJournal) Release(context.Context) error { return nil }
 
 func (j *scriptJournal) has(id gateway.ConnectionID) bool {

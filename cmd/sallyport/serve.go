@@ -14,6 +14,7 @@ type serveCommand struct {
 	nodeFlags
 	Files        []string      `arg:"" optional:"" name:"file" help:"API definitions, one API each."`
 	Listen       string        `default:":8080" placeholder:"ADDRESS" help:"Clients connect here (${default})."`
+	NATSLoss     string        `name:"nats-loss" default:"close" enum:"close,keep" help:"What becomes of clients when NATS is away for more than 12 s: close closes them with 1013, keep holds them until another edge has told their backend that they are gone (${default})."`
 	DrainTimeout time.Duration `default:"5s" help:"How long a stop may spread the closing of clients (${default})."`
 }
 
@@ -36,7 +37,7 @@ func (c serveCommand) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	config := c.config(app.ModeServe, std)
-	config.Files, config.Listen, config.DrainTimeout = files, c.Listen, c.DrainTimeout
+	config.Files, config.Listen, config.DrainTimeout, config.NATSLoss = files, c.Listen, c.DrainTimeout, app.LossPolicy(c.NATSLoss)
 	// Not in dev, where SIGHUP says that the terminal is gone.
 	reopen := make(chan os.Signal, 1)
 	signal.Notify(reopen, syscall.SIGHUP)

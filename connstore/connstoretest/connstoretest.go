@@ -208,6 +208,15 @@ func waitLost(t *testing.T, j connstore.Journal) {
 	}
 }
 
+func waitSuspicion(t *testing.T, s connstore.Store) {
+	t.Helper()
+	select {
+	case <-s.Suspicions():
+	case <-deadline(t).Done():
+		t.Fatal("the end of a lease makes nobody look")
+	}
+}
+
 func wantNotLost(t *testing.T, j connstore.Journal) {
 	t.Helper()
 	select {

@@ -76,6 +76,7 @@ func testOtherNode(t *testing.T, b *bench) {
 	crash(t, first)
 	wantAbandoned(t, second, "n2")
 	b.Expire(t, j.Edge())
+	waitSuspicion(t, second)
 	wantNotLeased(t, second, j.Edge())
 	wantAbandoned(t, second, "n2", j.Edge())
 	o := takeOver(t, second, j.Edge(), "n2")

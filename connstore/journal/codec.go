@@ -65,6 +65,11 @@ func appendHeader(dst []byte, k kind, number uint64) []byte {
 	return binary.AppendUvarint(dst, number)
 }
 
+// isFence reports whether data is the message by which a taker-over cuts the chain.
+func isFence(data []byte) bool {
+	return len(data) > len(magic)+1 && string(data[:len(magic)]) == magic && kind(data[len(magic)+1]) == kindFence
+}
+
 // appendOpen appends the open record of c.
 func appendOpen(dst []byte, c *gateway.Connection) []byte {
 	more := extraOf(c)

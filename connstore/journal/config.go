@@ -19,6 +19,8 @@ type Config struct {
 	Prefix string
 	// Domain is the JetStream domain to use, empty for that of the connection's own server.
 	Domain string
+	// Loss says what becomes of an incarnation whose lease can't be refreshed; the zero value is LossFence.
+	Loss LossPolicy
 	// Replicas of stream and bucket when they are created; 0 means 1. Those that exist are left as they are.
 	Replicas int
 	// Alive probes an edge by a way that does not need JetStream. Required.
@@ -32,11 +34,25 @@ type Config struct {
 	Timing Timing
 }
 
+// LossPolicy says when a journal is lost.
+type LossPolicy uint8
+
+// The policies.
+const (
+	// LossFence: after Timing.Fence without a refresh, so that its edge has closed its clients before anybody may tell the
+	// backend of their end.
+	LossFence LossPolicy = iota
+	// LossKeep: when another process has taken the incarnation. Until then the journal is not Held, and comes back when its
+	// lease can be refreshed again.
+	LossKeep
+)
+
 // Timing are the time limits of leases and waits. A zero field has the default of the same name.
 type Timing struct {
 	LeaseTTL time.Duration // when a lease that is not refreshed runs out; at least 1 s (nats-facts §5.2)
 	Refresh  time.Duration // how often a lease is refreshed
-	Fence    time.Duration // when a holder without a successful refresh calls its lease lost; less than LeaseTTL
+	Fence    time.Duration // when a holder without a successful refresh calls its lease lost; less than Silence
+	Silence  time.Duration // when a lease that was not seen refreshed may be taken from an edge that nobody reaches
 	OpenWait time.Duration // how long Opened waits for JetStream
 	Probe    time.Duration // between two probes of the same suspect
 }
@@ -48,9 +64,15 @@ const (
 	defaultRefresh  = 4 * time.Second
 	// Longer than a fail-over, and early enough that the holder has closed its clients before the lease can run out.
 	defaultFence = 12 * time.Second
+	// After Fence, with room for clocks that do not run alike: whoever is still silent has sent its clients away, or is dead
+	// or frozen (DESIGN §3.6).
+	defaultSilence = 15 * time.Second
 	// As long as clients wait for an upgrade anyway, and longer than a fail-over (DESIGN §3.6).
 	defaultOpenWait = 10 * time.Second
 	defaultProbe    = time.Second // nats-facts §5.6
+	// probeTimeout bounds one probe. NATS says within a round trip that nobody answers, and a living edge answers within one
+	// too; what takes longer proves nothing.
+	probeTimeout = time.Second
 )
 
 const (
@@ -92,14 +114,14 @@ func (t *Timing) fill() error {
 		standard time.Duration
 	}{
 		{&t.LeaseTTL, defaultLeaseTTL}, {&t.Refresh, defaultRefresh}, {&t.Fence, defaultFence},
-		{&t.OpenWait, defaultOpenWait}, {&t.Probe, defaultProbe},
+		{&t.Silence, defaultSilence}, {&t.OpenWait, defaultOpenWait}, {&t.Probe, defaultProbe},
 	} {
 		if *f.field == 0 {
 			*f.field = f.standard
 		}
 	}
-	if t.LeaseTTL < time.Second || t.Refresh <= 0 || t.Refresh >= t.Fence || t.Fence >= t.LeaseTTL {
-		return fmt.Errorf("connstore/journal: a lease of %v can't be refreshed every %v and fenced after %v", t.LeaseTTL, t.Refresh, t.Fence)
+	if t.LeaseTTL < time.Second || t.Refresh <= 0 || t.Refresh >= t.Fence || t.Fence >= t.Silence || t.Fence >= t.LeaseTTL {
+		return fmt.Errorf("connstore/journal: a lease of %v can't be refreshed every %v, fenced after %v and taken after %v", t.LeaseTTL, t.Refresh, t.Fence, t.Silence)
 	}
 	return nil
 }

@@ -17,6 +17,10 @@ type holder struct {
 	edge   gateway.EdgeID
 	value  []byte
 	timing Timing
+	// keep lets the lease outlive Fence; reclaim then says, after a refresh, whether the journal behind it is whole. Both are
+	// for LossKeep alone.
+	keep    bool
+	reclaim func(context.Context) error
 
 	lostOnce sync.Once
 	lost     chan struct{}
@@ -59,8 +63,15 @@ func (h *holder) run(ctx context.Context) {
 		// The server counts the TTL from when it stores the refresh, which is not before now.
 		start := time.Now()
 		fence := success.Add(h.timing.Fence)
-		attempt, cancel := context.WithDeadline(ctx, fence)
+		until := fence
+		if h.keep {
+			until = start.Add(attemptTimeout)
+		}
+		attempt, cancel := context.WithDeadline(ctx, until)
 		err := h.refresh(attempt)
+		if err == nil && h.keep && !start.Before(fence) {
+			err = h.reclaim(attempt)
+		}
 		cancel()
 		if asked != nil {
 			asked <- err
@@ -69,13 +80,14 @@ func (h *holder) run(ctx context.Context) {
 		case err == nil:
 			success = start
 			h.refreshed.Store(int64(start.Sub(h.epoch)))
-			next.Reset(h.timing.Refresh)
+			// Counted from the start: a process that was stopped in the middle of a refresh has no time left.
+			next.Reset(time.Until(start.Add(h.timing.Refresh)))
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, connstore.ErrLost):
 			h.lose(err)
 			return
-		case !time.Now().Before(fence):
+		case !h.keep && !time.Now().Before(fence):
 			h.lose(errors.Join(connstore.ErrLost, err))
 			return
 		default:
@@ -141,10 +153,13 @@ func (h *holder) isLost() bool {
 }
 
 // fresh reports whether no refresh is overdue.
-func (h *holder) fresh() bool {
-	age := time.Since(h.epoch) - time.Duration(h.refreshed.Load())
-	return !h.isLost() && age < overdueAfter*h.timing.Refresh
-}
+func (h *holder) fresh() bool { return !h.isLost() && h.age() < overdueAfter*h.timing.Refresh }
+
+// held reports whether the lease can't be in other hands yet.
+func (h *holder) held() bool { return h.age() < h.timing.Fence && !h.isLost() }
+
+// age is how long ago the last successful refresh began.
+func (h *holder) age() time.Duration { return time.Since(h.epoch) - time.Duration(h.refreshed.Load()) }
 
 // overdueAfter intervals without a refresh are no jitter any more.
 const overdueAfter = 2

@@ -49,7 +49,7 @@ func (j *journal) start(ctx context.Context, hold context.Context) {
 		j.store.log.Error("the lease of an edge is lost", "edge", j.edge, "error", *j.holder.reason.Load())
 		j.queue.end(connstore.ErrLost, finishNow)
 		j.stopWriting()
-		j.store.forgetEdge(j.edge)
+		j.store.loseEdge(j.edge)
 	})
 }
 
@@ -85,6 +85,8 @@ func (j *journal) Opened(ctx context.Context, c *gateway.Connection) error {
 func (j *journal) Closed(id gateway.ConnectionID) { j.queue.close(id) }
 
 func (j *journal) Lost() <-chan struct{} { return j.holder.lost }
+
+func (j *journal) Held() bool { return j.holder.held() }
 
 func (j *journal) Healthy() bool {
 	select {

@@ -81,7 +81,7 @@ func TestServerRestart(t *testing.T) {
 	log := new(captured)
 	s := openStore(t, nc, func(c *Config) {
 		c.Logger = logTo(log)
-		c.Timing = Timing{LeaseTTL: 30 * time.Second, Refresh: 20 * time.Millisecond, Fence: 25 * time.Second}
+		c.Timing = Timing{LeaseTTL: 30 * time.Second, Refresh: 20 * time.Millisecond, Fence: 25 * time.Second, Silence: 28 * time.Second}
 	})
 	j := claimed(t, s, "n1")
 	want := map[gateway.ConnectionID]bool{}

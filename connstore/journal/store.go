@@ -22,10 +22,12 @@ type Store struct {
 	js      jetstream.JetStream
 	stream  jetstream.Stream
 	leases  *leases
+	watch   *watch
 	names   names
 	max     int // bytes of records per message
 	garbage int // bytes of garbage that call for a snapshot
 	process string
+	loss    LossPolicy
 	alive   connstore.Alive
 	now     func() time.Time
 	timing  Timing
@@ -38,7 +40,9 @@ type Store struct {
 	mu     sync.Mutex
 	closed bool
 	edges  []gateway.EdgeID             // claimed here and not given up
+	lost   map[gateway.EdgeID]bool      // claimed here and lost: what they left is for whoever finds it first
 	silent map[gateway.EdgeID]time.Time // suspects whose probes fail, since when
+	proven map[gateway.EdgeID]bool      // what the last Abandoned returned
 }
 
 var _ connstore.Store = (*Store)(nil)
@@ -60,8 +64,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("connstore/journal: %w", err)
 	}
 	s := &Store{
-		js: js, max: most, garbage: garbageBytes, process: rand.Text(), alive: cfg.Alive, now: cfg.Now, timing: cfg.Timing, log: cfg.Logger,
-		silent: make(map[gateway.EdgeID]time.Time),
+		js: js, max: most, garbage: garbageBytes, process: rand.Text(), loss: cfg.Loss, alive: cfg.Alive, now: cfg.Now, timing: cfg.Timing, log: cfg.Logger,
+		lost: make(map[gateway.EdgeID]bool), silent: make(map[gateway.EdgeID]time.Time), proven: make(map[gateway.EdgeID]bool),
 	}
 	for {
 		err := s.prepare(ctx, &cfg)
@@ -73,6 +77,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.watch = newWatch(s.leases, s.timing, s.process, s.log)
+	s.running.Go(func() { s.watch.run(s.ctx) })
 	return s, nil
 }
 
@@ -209,6 +215,9 @@ func (s *Store) tryClaim(ctx context.Context, edge gateway.EdgeID, value []byte)
 	}
 	var hold context.Context
 	j.holder, hold = holdLease(s.ctx, s.leases, edge, value, seq, since, s.timing)
+	if s.loss == LossKeep {
+		j.holder.keep, j.holder.reclaim = true, func(ctx context.Context) error { return s.whole(ctx, edge) }
+	}
 	s.mu.Lock()
 	s.edges = append(s.edges, edge)
 	s.mu.Unlock()
@@ -227,6 +236,36 @@ func (s *Store) forgetEdge(edge gateway.EdgeID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.edges = slices.DeleteFunc(s.edges, func(e gateway.EdgeID) bool { return e == edge })
+}
+
+// whole returns ErrLost when the journal of edge has been read by a taker-over, who may have told of its connections
+// although he has not ended the incarnation.
+func (s *Store) whole(ctx context.Context, edge gateway.EdgeID) error {
+	last, err := s.stream.GetLastMsgForSubject(ctx, s.names.journals+string(edge))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return connstore.ErrLost
+	case err != nil:
+		return err
+	case isFence(last.Data):
+		return connstore.ErrLost
+	}
+	return nil
+}
+
+// loseEdge says so of one whose lease was lost, and that this process may be the one to end it.
+func (s *Store) loseEdge(edge gateway.EdgeID) {
+	s.forgetEdge(edge)
+	s.mu.Lock()
+	s.lost[edge] = true
+	s.mu.Unlock()
+	s.watch.suspect()
+}
+
+func (s *Store) hasLost(edge gateway.EdgeID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost[edge]
 }
 
 // Edges implements connstore.Store.

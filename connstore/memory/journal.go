@@ -62,6 +62,9 @@ func (j *journal) ownLocked() (*incarnation, error) {
 
 func (j *journal) Lost() <-chan struct{} { return j.lease.lost }
 
+// Held is the same as Healthy: leases in memory do not age.
+func (j *journal) Held() bool { return j.Healthy() }
+
 func (j *journal) Healthy() bool {
 	j.store.u.mu.Lock()
 	defer j.store.u.mu.Unlock()

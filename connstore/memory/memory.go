@@ -23,6 +23,17 @@ const probes = 3
 type Universe struct {
 	mu           sync.Mutex
 	incarnations map[gateway.EdgeID]*incarnation
+	stores       []*Store // those that are open
+}
+
+// suspectLocked tells all stores that there is something to look at.
+func (u *Universe) suspectLocked() {
+	for _, s := range u.stores {
+		select {
+		case s.suspicions <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // incarnation is one edge's lease and journal, guarded by Universe.mu.
@@ -54,6 +65,7 @@ func (u *Universe) Expire(edge gateway.EdgeID) {
 	defer u.mu.Unlock()
 	if in := u.incarnations[edge]; in != nil && in.lease != nil {
 		in.lease, in.former = nil, in.lease
+		u.suspectLocked()
 	}
 }
 
@@ -67,8 +79,9 @@ type Config struct {
 
 // Store is one process' view of a Universe. It implements connstore.Store.
 type Store struct {
-	u     *Universe
-	alive connstore.Alive
+	u          *Universe
+	alive      connstore.Alive
+	suspicions chan struct{} // capacity 1
 
 	closed bool             // guarded by u.mu
 	edges  []gateway.EdgeID // claimed here and not yet given up; guarded by u.mu
@@ -78,13 +91,16 @@ var _ connstore.Store = (*Store)(nil)
 
 // Open returns a Store. It starts nothing.
 func Open(cfg Config) *Store {
-	s := &Store{u: cfg.Universe, alive: cfg.Alive}
+	s := &Store{u: cfg.Universe, alive: cfg.Alive, suspicions: make(chan struct{}, 1)}
 	if s.u == nil {
 		s.u = NewUniverse()
 	}
 	if s.alive == nil {
 		s.alive = func(context.Context, gateway.EdgeID) (bool, error) { return false, nil }
 	}
+	s.u.mu.Lock()
+	defer s.u.mu.Unlock()
+	s.u.stores = append(s.u.stores, s)
 	return s
 }
 
@@ -163,6 +179,9 @@ func (s *Store) dead(ctx context.Context, edge gateway.EdgeID, times int) (bool,
 	}
 	return true, nil
 }
+
+// Suspicions implements connstore.Store.
+func (s *Store) Suspicions() <-chan struct{} { return s.suspicions }
 
 // TakeOver implements connstore.Store.
 func (s *Store) TakeOver(ctx context.Context, edge gateway.EdgeID, node string) (*connstore.Orphans, error) {
@@ -263,6 +282,7 @@ func (s *Store) Close() error {
 	s.u.mu.Lock()
 	defer s.u.mu.Unlock()
 	s.closed = true
+	s.u.stores = slices.DeleteFunc(s.u.stores, func(other *Store) bool { return other == s })
 	return nil
 }
 

@@ -168,7 +168,12 @@ func (p *process) startStore(context.Context, context.CancelCauseFunc) (err erro
 }
 
 func (p *process) openStore(ctx context.Context) (*journal.Store, error) {
+	loss := journal.LossFence
+	if p.config.NATSLoss == LossKeep {
+		loss = journal.LossKeep
+	}
 	store, err := journal.Open(ctx, journal.Config{
+		Loss: loss,
 		Conn: p.conn.NATS(), Prefix: p.config.Prefix, Domain: p.config.NATS.JSDomain, Logger: p.logger,
 		Alive: func(ctx context.Context, edge gateway.EdgeID) (bool, error) {
 			return p.conn.Ping(ctx, p.subjects, edge)

@@ -54,6 +54,8 @@ type Config struct {
 	Node string
 	// Domain is the base of host style addresses, {api}.{domain}.
 	Domain string
+	// NATSLoss says what becomes of clients when the lease can't be refreshed; empty means LossClose.
+	NATSLoss LossPolicy
 	// DrainTimeout is how long a stop may spread the closing of clients; 0 closes them all at once.
 	DrainTimeout time.Duration
 	// Run is a command to keep running beside the gateway; empty for none.
@@ -76,6 +78,17 @@ type Config struct {
 
 // NATSConfig says how to reach an existing cluster.
 type NATSConfig struct{ URL, Creds, CA, Cert, Key, JSDomain string }
+
+// LossPolicy says what becomes of an edge's clients when NATS is away for longer than a lease may go unrefreshed.
+type LossPolicy string
+
+// The policies.
+const (
+	// LossClose closes them with 1013, before anybody tells the backend that they are gone.
+	LossClose LossPolicy = "close"
+	// LossKeep keeps them until another edge has told the backend so.
+	LossKeep LossPolicy = "keep"
+)
 
 // LogFormat is how log records are written.
 type LogFormat string

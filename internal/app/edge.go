@@ -18,14 +18,9 @@ import (
 const (
 	// reopenPause is the wait between two tries to come back after an incarnation was lost.
 	reopenPause = time.Second
-	// searchEvery is how often a node looks for incarnations that nobody serves any more. It is the lease's time to live
-	// (DESIGN §3.6): what died is suspect that long after at the latest.
-	searchEvery = 20 * time.Second
 	// drainExtra is how long the last replies and $disconnect events may take once all clients are closed. It is less
 	// than stopTimeout, which covers the steps after the drain too.
 	drainExtra = 3 * time.Second
-	// searchTimeout bounds one search for abandoned edges, and one take-over; what follows from it takes its time.
-	searchTimeout = 60 * time.Second
 )
 
 // incarnation is one life of this process's edge: an id, the journal under it, and everything whose subjects carry it.
@@ -227,75 +222,6 @@ func (p *process) reopenEdge(ctx context.Context, address string) *incarnation {
 		case <-time.After(reopenPause):
 		}
 	}
-}
-
-// searchOrphans settles what former incarnations left behind: at once what this node's own former life did, later what
-// nobody serves any more.
-func (p *process) searchOrphans(ctx context.Context) {
-	for {
-		if err := p.settleOrphans(ctx); err != nil && ctx.Err() == nil {
-			p.logger.Warn("connections of a former edge are not settled yet", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(searchEvery):
-		}
-	}
-}
-
-func (p *process) settleOrphans(ctx context.Context) error {
-	searching, cancel := context.WithTimeout(ctx, searchTimeout)
-	edges, err := p.store.Abandoned(searching, p.config.Node)
-	cancel()
-	if err != nil {
-		return err
-	}
-	for _, id := range edges {
-		taking, cancel := context.WithTimeout(ctx, searchTimeout)
-		orphans, err := p.store.TakeOver(taking, id, p.config.Node)
-		cancel()
-		switch {
-		case errors.Is(err, connstore.ErrTaken):
-			continue
-		case err != nil:
-			return err
-		}
-		p.settle(ctx, orphans)
-	}
-	return nil
-}
-
-// settle publishes the $disconnect events of a former edge's connections and has its records dropped. It tries until
-// that is done or ctx ends: a take-over that is given up half-way stays leased to this process and is found by nobody.
-func (p *process) settle(ctx context.Context, orphans *connstore.Orphans) {
-	for {
-		err := p.trySettle(ctx, orphans)
-		switch {
-		case err == nil:
-			p.logger.Info("took over a former edge", "edge", orphans.Edge, "connections", len(orphans.Connections), "unreadable", orphans.Skipped)
-			return
-		case errors.Is(err, connstore.ErrTaken), ctx.Err() != nil:
-			return
-		}
-		p.logger.Warn("a former edge is not settled yet", "edge", orphans.Edge, "error", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(reopenPause):
-		}
-	}
-}
-
-func (p *process) trySettle(ctx context.Context, orphans *connstore.Orphans) error {
-	in := p.edge.current.Load()
-	if in == nil {
-		return errors.New("this edge has no incarnation of its own now")
-	}
-	if err := in.server.Orphans(ctx, orphans.Connections); err != nil {
-		return err
-	}
-	return orphans.Done(ctx)
 }
 
 // observing reports whether somebody wants to see events now.

@@ -170,6 +170,8 @@ type BucketChange struct {
 	Key string
 	// Value is the key's value; nil when it was deleted.
 	Value []byte
+	// Revision is that of the change.
+	Revision uint64
 	// Current, alone in its change, says that everything which stood in the bucket when the watch began has been told.
 	Current bool
 }
@@ -179,17 +181,18 @@ type BucketChange struct {
 // error means that the watch could not begin or was cut for good: begin again.
 func (b *Bucket) Watch(ctx context.Context, tell func(BucketChange)) error {
 	watcher, err := b.kv.WatchAll(ctx)
+	return b.follow(ctx, watcher, err, tell)
+}
+
+// follow is a watch that has begun, or could not.
+func (b *Bucket) follow(ctx context.Context, watcher jetstream.KeyWatcher, err error, tell func(BucketChange)) error {
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return bucketError(err)
 	}
-	defer func() {
-		if err := watcher.Stop(); err != nil && ctx.Err() == nil {
-			b.logger.Debug("a watch was not ended in order", slog.Any("error", err))
-		}
-	}()
+	defer b.endWatch(ctx, watcher)
 	for {
 		select {
 		case <-ctx.Done():
@@ -199,7 +202,7 @@ func (b *Bucket) Watch(ctx context.Context, tell func(BucketChange)) error {
 			case !ok && ctx.Err() != nil:
 				return nil
 			case !ok:
-				return gateway.Errorf(gateway.CodeUnavailable, "the watch of a bucket was cut")
+				return errWatchCut()
 			case entry == nil: // nats.go's sign that the beginning is over
 				tell(BucketChange{Current: true})
 			case entry.Operation() == jetstream.KeyValuePut:
@@ -207,12 +210,22 @@ func (b *Bucket) Watch(ctx context.Context, tell func(BucketChange)) error {
 				if value == nil {
 					value = []byte{}
 				}
-				tell(BucketChange{Key: entry.Key(), Value: value})
+				tell(BucketChange{Key: entry.Key(), Value: value, Revision: entry.Revision()})
 			default:
-				tell(BucketChange{Key: entry.Key()})
+				tell(BucketChange{Key: entry.Key(), Revision: entry.Revision()})
 			}
 		}
 	}
+}
+
+func (b *Bucket) endWatch(ctx context.Context, watcher jetstream.KeyWatcher) {
+	if err := watcher.Stop(); err != nil && ctx.Err() == nil {
+		b.logger.Debug("a watch was not ended in order", slog.Any("error", err))
+	}
+}
+
+func errWatchCut() error {
+	return gateway.Errorf(gateway.CodeUnavailable, "the watch of a bucket was cut")
 }
 
 func bucketError(err error) error {

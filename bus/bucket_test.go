@@ -105,3 +105,72 @@ func TestBucketNeedsJetStreamConfig(t *testing.T) {
 		t.Errorf("bucketName: %s", got)
 	}
 }
+
+func TestBucketRevisions(t *testing.T) {
+	b, err := OpenBucket(t.Context(), BucketConfig{Conn: connect(t, startNATS(t)), Prefix: "p", Name: "test", MaxValueBytes: 1 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := b.Update(t.Context(), "k", []byte("1"), 0)
+	if err != nil || first == 0 {
+		t.Fatalf("the first value: revision %d, %v", first, err)
+	}
+	if _, err := b.Update(t.Context(), "k", []byte("x"), 0); !errors.Is(err, ErrRevision) {
+		t.Errorf("a second first value: %v", err)
+	}
+	second, err := b.Update(t.Context(), "k", []byte("2"), first)
+	if err != nil || second <= first {
+		t.Fatalf("the second value: revision %d after %d, %v", second, first, err)
+	}
+	if _, err := b.Update(t.Context(), "k", []byte("x"), first); !errors.Is(err, ErrRevision) {
+		t.Errorf("an update of an old revision: %v", err)
+	}
+	e, err := b.Read(t.Context(), "k")
+	if err != nil || string(e.Value) != "2" || e.Revision != second || e.Created.IsZero() {
+		t.Errorf("Read: %+v, %v", e, err)
+	}
+	if _, err := b.Read(t.Context(), "none"); !errors.Is(err, ErrNoKey) {
+		t.Errorf("Read of nothing: %v", err)
+	}
+	if err := b.DeleteRevision(t.Context(), "k", first); !errors.Is(err, ErrRevision) {
+		t.Errorf("a deletion of an old revision: %v", err)
+	}
+	if err := b.Put(t.Context(), "other", []byte("3")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.DeleteRevision(t.Context(), "k", second); err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	if err := b.Each(t.Context(), func(e BucketEntry) { keys = append(keys, e.Key) }); err != nil || len(keys) != 1 || keys[0] != "other" {
+		t.Errorf("Each told of %v, %v", keys, err)
+	}
+	if again, err := b.Update(t.Context(), "k", []byte("4"), 0); err != nil || again <= second {
+		t.Errorf("a value after the deletion: revision %d, %v", again, err)
+	}
+}
+
+func TestBucketWatchKey(t *testing.T) {
+	b := testBucket(t, connect(t, startNATS(t)))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	changes, ended := make(chan BucketChange, 8), make(chan error, 1)
+	go func() { ended <- b.WatchKey(ctx, "k", func(c BucketChange) { changes <- c }) }()
+	if c := <-changes; !c.Current {
+		t.Errorf("the watch of an empty bucket began with %+v", c)
+	}
+	if err := b.Put(t.Context(), "other", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	revision, err := b.Update(t.Context(), "k", []byte("1"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := <-changes; c.Key != "k" || string(c.Value) != "1" || c.Revision != revision {
+		t.Errorf("the change came as %+v", c)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("WatchKey returned %v at the end of its context", err)
+	}
+}

@@ -12,6 +12,7 @@ var imports = []row{
 	{"gateway", nil},
 
 	{"schemas/definition", []string{"gateway"}},
+	{"schemas/deployment", []string{"gateway"}},
 	{"schemas/event", []string{"gateway"}},
 	{"schemas/proxy", []string{"gateway", "schemas/event"}},
 
@@ -20,6 +21,7 @@ var imports = []row{
 	{"router", []string{"gateway", "schemas", "router", "accesslog", "authorizers"}},
 	{"bus", []string{"gateway", "schemas"}},
 	{"connstore", []string{"gateway", "connstore"}},
+	{"catalog", []string{"gateway", "schemas", "bus", "catalog"}},
 	{"accesskeys", []string{"gateway", "bus", "accesskeys"}},
 	{"authorizers", []string{"gateway", "schemas", "bus", "authorizers", "accesskeys", "router/mapping"}},
 	{"accesslog", []string{"gateway", "schemas"}},
@@ -52,7 +54,7 @@ var imports = []row{
 // of signatures with the keys that it looks up, which judges those that we make.
 var forTests = []string{
 	"authorizers/sigv4", "accesskeys",
-	"connstore/connstoretest", "connstore/memory", "integrations/integrationstest", "examples/natsbackend/edgetest",
+	"catalog/catalogtest", "catalog/memory", "connstore/connstoretest", "connstore/memory", "integrations/integrationstest", "examples/natsbackend/edgetest",
 }
 
 // module says who may import a module of others. A package that the table does not name is refused, so that go.mod grows

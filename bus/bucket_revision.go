@@ -1,0 +1,104 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrRevision says that a key has changed since the revision that was given.
+var ErrRevision = errors.New("bus: the key of the bucket has another revision")
+
+// The two codes by which JetStream refuses a compare-and-set: the second while another write is under way (nats-facts §5.3).
+const (
+	wrongLastSequence        jetstream.ErrorCode = 10071
+	wrongLastSequencePending jetstream.ErrorCode = 10164
+)
+
+// BucketEntry is a key as it stands in a bucket.
+type BucketEntry struct {
+	Key string
+	// Value is nil from Each, which reads none.
+	Value []byte
+	// Revision grows with every write to the bucket.
+	Revision uint64
+	// Created is when the value was put.
+	Created time.Time
+}
+
+// Read is Get with what else is known of the key.
+func (b *Bucket) Read(ctx context.Context, key string) (BucketEntry, error) {
+	ctx, cancel := context.WithTimeout(ctx, bucketCall)
+	defer cancel()
+	e, err := b.kv.Get(ctx, key)
+	if err != nil {
+		return BucketEntry{}, bucketError(err)
+	}
+	return BucketEntry{Key: key, Value: e.Value(), Revision: e.Revision(), Created: e.Created()}, nil
+}
+
+// Update sets the value of a key that still has the revision, 0 for none, and returns its new one; or it returns
+// ErrRevision. After any other error the value may be set all the same: read it.
+func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, bucketCall)
+	defer cancel()
+	var fresh uint64
+	var err error
+	if revision == 0 {
+		fresh, err = b.kv.Create(ctx, key, value)
+	} else {
+		fresh, err = b.kv.Update(ctx, key, value, revision)
+	}
+	if err = revisionError(err); errors.Is(err, ErrKeyExists) {
+		err = ErrRevision
+	}
+	return fresh, err
+}
+
+// DeleteRevision is Delete of a key that still has the revision, or ErrRevision.
+func (b *Bucket) DeleteRevision(ctx context.Context, key string, revision uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, bucketCall)
+	defer cancel()
+	return revisionError(b.kv.Purge(ctx, key, jetstream.LastRevision(revision)))
+}
+
+func revisionError(err error) error {
+	var refused *jetstream.APIError
+	if errors.As(err, &refused) && (refused.ErrorCode == wrongLastSequence || refused.ErrorCode == wrongLastSequencePending) {
+		return ErrRevision
+	}
+	return bucketError(err)
+}
+
+// Each calls tell for each key that the bucket has, without its value.
+func (b *Bucket) Each(ctx context.Context, tell func(BucketEntry)) error {
+	ctx, cancel := context.WithTimeout(ctx, bucketCall)
+	defer cancel()
+	watcher, err := b.kv.WatchAll(ctx, jetstream.MetaOnly(), jetstream.IgnoreDeletes())
+	if err != nil {
+		return bucketError(err)
+	}
+	defer b.endWatch(ctx, watcher)
+	for {
+		select {
+		case <-ctx.Done():
+			return bucketError(ctx.Err())
+		case e, ok := <-watcher.Updates():
+			switch {
+			case !ok:
+				return errWatchCut()
+			case e == nil: // nats.go's sign that this is all
+				return nil
+			}
+			tell(BucketEntry{Key: e.Key(), Revision: e.Revision(), Created: e.Created()})
+		}
+	}
+}
+
+// WatchKey is Watch of one key.
+func (b *Bucket) WatchKey(ctx context.Context, key string, tell func(BucketChange)) error {
+	watcher, err := b.kv.Watch(ctx, key)
+	return b.follow(ctx, watcher, err, tell)
+}

@@ -20,6 +20,17 @@ const (
 	AccessOpen
 )
 
+// Scope says what a listener serves.
+type Scope uint8
+
+const (
+	// ScopeAll is everything: the admin listener.
+	ScopeAll Scope = iota
+	// ScopeHealth is /livez, /healthz, /readyz and /metrics: nothing that changes anything or tells of a client, for a
+	// listener that other machines reach.
+	ScopeHealth
+)
+
 // ConnectionFilter chooses connections. Empty fields choose all.
 type ConnectionFilter struct {
 	API   gateway.APIID
@@ -41,8 +52,9 @@ type Build struct {
 
 // Config is what a Server needs. Ready is required.
 type Config struct {
-	// Listen is the host:port of --admin; empty means DefaultListen.
+	// Listen is the host:port of --admin, or of --health by ScopeHealth; empty means DefaultListen.
 	Listen string
+	Scope  Scope
 	Access Access
 	// Keys are the access keys that calls are signed with; nil means that there are none, and AccessSigned refuses everybody.
 	Keys sigv4.Keys

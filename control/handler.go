@@ -43,23 +43,31 @@ func (s *Server) handler() http.Handler {
 // methods are the handlers of one path.
 type methods map[string]http.HandlerFunc
 
+// pathReady is where load balancers and the healthcheck command ask.
+const pathReady = "/readyz"
+
 // paths is the table of what is served beside callbacks. The streams have no HEAD: it would go on for ever with nothing to
 // read.
 func (s *Server) paths() map[string]methods {
 	both := func(h http.HandlerFunc) methods { return methods{http.MethodGet: h, http.MethodHead: h} }
 	paths := map[string]methods{
-		"/livez":             both(s.alive),
-		"/healthz":           both(s.alive),
-		"/readyz":            both(s.ready),
+		"/livez":   both(s.alive),
+		"/healthz": both(s.alive),
+		pathReady:  both(s.ready),
+	}
+	if s.cfg.Metrics != nil {
+		paths["/metrics"] = both(s.cfg.Metrics.ServeHTTP)
+	}
+	if s.cfg.Scope == ScopeHealth {
+		return paths
+	}
+	maps.Copy(paths, map[string]methods{
 		"/version":           both(s.version),
 		"/v1/connections":    {http.MethodGet: s.managed(reads(s.connections))},
 		"/v1/tail":           {http.MethodGet: s.managed(reads(s.tail))},
 		pathAccessKeys:       {http.MethodGet: s.managed(s.listKeys), http.MethodPost: s.managed(s.createKey)},
 		pathAccessKeys + "/": {http.MethodDelete: s.managed(s.deleteKey)}, // with an id behind it
-	}
-	if s.cfg.Metrics != nil {
-		paths["/metrics"] = both(s.cfg.Metrics.ServeHTTP)
-	}
+	})
 	return paths
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport/sallyport/authorizers/sigv4"
 )
 
-// Server is the admin listener. New, then Listen, then Serve, once each.
+// Server is the admin listener, or the one for health alone. New, then Listen, then Serve, once each.
 type Server struct {
 	cfg      Config
 	verifier *sigv4.Verifier
@@ -72,7 +72,7 @@ func (s *Server) countConns(_ net.Conn, state http.ConnState) {
 func (s *Server) Listen() (net.Addr, error) {
 	listener, err := net.Listen("tcp", s.cfg.Listen)
 	if err != nil {
-		return nil, listenError(s.cfg.Listen, err)
+		return nil, listenError(s.cfg.Scope.flag(), s.cfg.Listen, err)
 	}
 	s.listener = listener
 	return listener.Addr(), nil
@@ -84,21 +84,29 @@ const (
 	winConnRefused = syscall.Errno(10061)
 )
 
-func listenError(address string, err error) error {
+// flag is the name by which people know the listener.
+func (s Scope) flag() string {
+	if s == ScopeHealth {
+		return "--health"
+	}
+	return "--admin"
+}
+
+func listenError(flag, address string, err error) error {
 	var dnsError *net.DNSError
 	var addrError *net.AddrError
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, winAddrInUse):
-		return fmt.Errorf("--admin %s: the port is in use; stop the program that listens there, or choose another port here "+
-			"and with the commands that talk to this gateway: %w", address, err)
+		return fmt.Errorf("%s %s: the port is in use; stop the program that listens there, or choose another port here "+
+			"and with the commands that talk to this gateway: %w", flag, address, err)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("--admin %s: this user may not listen there; choose a port above 1023: %w", address, err)
+		return fmt.Errorf("%s %s: this user may not listen there; choose a port above 1023: %w", flag, address, err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("--admin %s: this machine does not have that address: %w", address, err)
+		return fmt.Errorf("%s %s: this machine does not have that address: %w", flag, address, err)
 	case errors.As(err, &addrError), errors.As(err, &dnsError):
-		return fmt.Errorf("--admin %s: not an address to listen on; write host:port, such as --admin %s: %w", address, DefaultListen, err)
+		return fmt.Errorf("%s %s: not an address to listen on; write host:port, such as %s %s: %w", flag, address, flag, DefaultListen, err)
 	}
-	return fmt.Errorf("--admin %s: %w", address, err)
+	return fmt.Errorf("%s %s: %w", flag, address, err)
 }
 
 // Close releases the address of a server that will not serve. After Serve it does nothing.
@@ -108,7 +116,7 @@ func (s *Server) Close() error {
 		return nil
 	}
 	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("closing the admin listener: %w", err)
+		return fmt.Errorf("closing the listener of %s: %w", s.cfg.Scope.flag(), err)
 	}
 	return nil
 }

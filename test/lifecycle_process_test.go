@@ -64,6 +64,12 @@ type gatewayProcess struct {
 // runProcess starts the command. It is killed at the end of the test if it still runs.
 func runProcess(t *testing.T, args ...string) *gatewayProcess {
 	t.Helper()
+	return runProcessWith(t, nil, args...)
+}
+
+// runProcessWith is runProcess with more variables.
+func runProcessWith(t *testing.T, env []string, args ...string) *gatewayProcess {
+	t.Helper()
 	p := &gatewayProcess{t: t, cmd: exec.Command(sallyport.path(t), args...), output: &output{}, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	for _, variable := range os.Environ() {
@@ -71,6 +77,7 @@ func runProcess(t *testing.T, args ...string) *gatewayProcess {
 			p.cmd.Env = append(p.cmd.Env, variable)
 		}
 	}
+	p.cmd.Env = append(p.cmd.Env, env...)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +98,13 @@ func runProcess(t *testing.T, args ...string) *gatewayProcess {
 // startProcess starts the command on ports that the system chooses, and waits until it serves.
 func startProcess(t *testing.T, verb string, args ...string) *gatewayProcess {
 	t.Helper()
-	p := runProcess(t, append([]string{verb, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--node", "test"}, args...)...)
+	return startProcessWith(t, nil, verb, args...)
+}
+
+// startProcessWith is startProcess with more variables.
+func startProcessWith(t *testing.T, env []string, verb string, args ...string) *gatewayProcess {
+	t.Helper()
+	p := runProcessWith(t, env, append([]string{verb, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--node", "test"}, args...)...)
 	p.output.await(t, "/readyz")
 	p.Data = p.output.find(`://(127\.0\.0\.1:\d+)/[a-z]`)
 	p.Admin = p.output.find(`admin +http://(\S+)`)

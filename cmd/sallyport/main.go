@@ -33,6 +33,7 @@ type commands struct {
 	Connections connectionsCommand `cmd:"" help:"List, inspect, push to and close client connections."`
 	AccessKeys  accessKeysCommand  `cmd:"" name:"access-keys" help:"Make, list and remove the keys that calls are signed with."`
 	Tail        tailCommand        `cmd:"" help:"Follow live events."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask whether the gateway takes traffic: exit code 0 if so."`
 	Template    templateCommand    `cmd:"" help:"Try mapping templates."`
 	Bench       benchCommand       `cmd:"" help:"Measure a WebSocket or HTTP server: this gateway or any other."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

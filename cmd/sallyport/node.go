@@ -13,6 +13,7 @@ import (
 // nodeFlags are common to dev and serve.
 type nodeFlags struct {
 	Admin      string   `default:"127.0.0.1:8081" placeholder:"ADDRESS" help:"Management, health, metrics and callbacks listen here (${default})."`
+	Health     string   `placeholder:"ADDRESS" help:"/healthz, /readyz and /metrics listen here too, and nothing else, for the probes and the Prometheus of other machines."`
 	TLSCert    string   `name:"tls-cert" placeholder:"FILE" help:"Clients connect by TLS, with this certificate and its chain (PEM). It is loaded again when the file changes."`
 	TLSKey     string   `name:"tls-key" placeholder:"FILE" help:"Key of --tls-cert (PEM)."`
 	NATSListen string   `name:"nats-listen" default:"127.0.0.1:4222" placeholder:"ADDRESS" help:"The embedded NATS server listens here for backends (${default})."`
@@ -37,7 +38,7 @@ func (f nodeFlags) config(mode app.Mode, std streams) app.Config {
 		roles[i] = app.Role(r)
 	}
 	return app.Config{
-		Mode: mode, Admin: f.Admin, NATSListen: f.NATSListen, Data: f.Data, Prefix: f.Prefix, Roles: roles, Node: f.Node, Domain: f.Domain,
+		Mode: mode, Admin: f.Admin, Health: f.Health, NATSListen: f.NATSListen, Data: f.Data, Prefix: f.Prefix, Roles: roles, Node: f.Node, Domain: f.Domain,
 		NATS:      app.NATSConfig{URL: f.NATS, Creds: f.NATSCreds, CA: f.NATSCA, Cert: f.NATSCert, Key: f.NATSKey, JSDomain: f.JSDomain},
 		TLS:       app.TLSConfig{Cert: f.TLSCert, Key: f.TLSKey},
 		LogFormat: app.LogFormat(f.LogFormat), LogLevel: logLevel(f.LogLevel), Version: version().Version, Getenv: os.Getenv, Environ: os.Environ, Stdout: std.out, Stderr: std.err,

@@ -29,9 +29,36 @@ func (p *process) startAdmin(ctx context.Context, fail context.CancelCauseFunc) 
 		return err
 	}
 	p.addresses.Admin = address.String()
+	p.serveHTTP(ctx, "admin listener", server, fail)
+	return nil
+}
+
+// startHealth opens the listener for probes of other machines, where one is wanted. It comes first, so that a process that
+// waits for its peers is seen to live.
+func (p *process) startHealth(ctx context.Context, fail context.CancelCauseFunc) error {
+	if p.config.Health == "" {
+		return nil
+	}
+	server, err := control.New(control.Config{
+		Listen: p.config.Health, Scope: control.ScopeHealth, Ready: p.faults, Metrics: p.telemetry.Handler, Logger: p.logger,
+	})
+	if err != nil {
+		return err
+	}
+	address, err := server.Listen()
+	if err != nil {
+		return err
+	}
+	p.addresses.Health = address.String()
+	p.serveHTTP(ctx, "health listener", server, fail)
+	return nil
+}
+
+// serveHTTP answers on a listener until its turn to stop has come.
+func (p *process) serveHTTP(ctx context.Context, name string, server *control.Server, fail context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
-	p.life.onStop("admin listener", func(context.Context) error {
+	p.life.onStop(name, func(context.Context) error {
 		cancel()
 		<-ended // Serve bounds its own end
 		return nil
@@ -42,12 +69,14 @@ func (p *process) startAdmin(ctx context.Context, fail context.CancelCauseFunc) 
 			fail(err)
 		}
 	})
-	return nil
 }
 
 // faults are the reasons why this process is not ready.
 func (p *process) faults() []string {
-	if p.stopping.Load() {
+	switch {
+	case !p.started.Load(): // what is looked at below is not all there yet
+		return []string{"the process is starting"}
+	case p.stopping.Load():
 		return []string{"the process is stopping"}
 	}
 	var faults []string

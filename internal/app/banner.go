@@ -12,6 +12,9 @@ func (p *process) announce() {
 	p.console.Println(p.console.in(bold, "Sallyport "+string(p.config.Mode)) + " is ready. Ctrl-C ends it.")
 	p.printStages()
 	p.printLine("NATS", p.addresses.NATS, "for backends; subjects begin with "+p.config.Prefix)
+	if p.addresses.Health != "" {
+		p.printLine("health", "http://"+p.addresses.Health, "health and metrics, for probes and Prometheus")
+	}
 	p.printLine("admin", "http://"+p.addresses.Admin, "/readyz, /metrics, callbacks")
 	if p.config.Started != nil {
 		p.config.Started(p.addresses)

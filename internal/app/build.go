@@ -54,6 +54,8 @@ type process struct {
 	edge        *edgeSlot
 	command     *command
 	addresses   Addresses
+	notifier    *notifier // nil where no service manager listens
+	started     atomic.Bool
 	stopping    atomic.Bool
 }
 
@@ -69,8 +71,9 @@ func Run(ctx context.Context, c Config) error {
 	defer fail(nil)
 	err := p.start(ctx, fail)
 	if err == nil {
+		p.started.Store(true)
 		p.announce()
-		<-ctx.Done()
+		p.attend(ctx)
 		p.stopping.Store(true)
 		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 			err = cause
@@ -84,6 +87,8 @@ func Run(ctx context.Context, c Config) error {
 func (p *process) start(ctx context.Context, fail context.CancelCauseFunc) error {
 	for _, step := range []func(context.Context, context.CancelCauseFunc) error{
 		p.startTelemetry,
+		p.startNotify,
+		p.startHealth,
 		p.startNATS,
 		p.startOpening,
 		p.startDefinitions,

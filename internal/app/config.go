@@ -41,6 +41,8 @@ type Config struct {
 	// Listen is the data plane's address, Admin that of management, health and metrics, NATSListen that of the embedded
 	// NATS server for backends.
 	Listen, Admin, NATSListen string
+	// Health is one more address for health, readiness and metrics alone, which other machines may reach; empty for none.
+	Health string
 	// TLS makes the data plane speak TLS, and nothing else.
 	TLS TLSConfig
 	// NATS chooses an existing cluster instead of the embedded server.
@@ -100,8 +102,8 @@ const (
 )
 
 // Addresses are where a process listens, with the ports that the system chose: two times host:port, and NATS' URL.
-// Data is empty without the edge role.
-type Addresses struct{ Data, Admin, NATS string }
+// Data is empty without the edge role, Health without a listener of its own.
+type Addresses struct{ Data, Admin, NATS, Health string }
 
 // ErrUsage marks an error of how the program was called, which no state of the machine would mend: exit code 2. Usagef
 // makes such errors.

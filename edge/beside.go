@@ -35,8 +35,12 @@ func (s *Server) beside(m arrival, then func(arrival)) {
 	s.besides.Go(func() {
 		then(m)
 		k.mu.Lock()
-		defer k.mu.Unlock()
 		k.judging = false
 		k.resumeLocked()
+		leaves := k.nextRoundLocked()
+		k.mu.Unlock()
+		if leaves {
+			k.end(s.endDrained())
+		}
 	})
 }

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -77,7 +78,18 @@ type Config struct {
 	HandshakeTimeout time.Duration
 	// DrainTimeout is the time over which Drain spreads its closes; 0 closes all at once.
 	DrainTimeout time.Duration
+	// DrainCode is the close code that Drain gives to clients; 0 means DrainGoingAway.
+	DrainCode DrainCode
 }
+
+// DrainCode is a close code for clients whose edge stops.
+type DrainCode int
+
+// The codes of RFC 6455 §7.4.1 and of IANA's registry that say so.
+const (
+	DrainGoingAway      DrainCode = 1001
+	DrainServiceRestart DrainCode = 1012
+)
 
 // check names the first required field that is missing and fills in the defaults of the others.
 func (c *Config) check() error {
@@ -96,6 +108,8 @@ func (c *Config) check() error {
 		return errors.New("edge: Config.Lease is missing")
 	case c.Callbacks == CallbacksSigned && c.Keys == nil:
 		return errors.New("edge: Config.Keys is missing, which CallbacksSigned needs")
+	case c.DrainCode != 0 && c.DrainCode != DrainGoingAway && c.DrainCode != DrainServiceRestart:
+		return fmt.Errorf("edge: Config.DrainCode %d is none", c.DrainCode)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -228,6 +228,13 @@ func (d *disconnects) stop() {
 	close(d.ended)
 }
 
+// left is how many are not settled.
+func (d *disconnects) left() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count
+}
+
 // wait returns when everything is settled, or with ctx's error and how many are not.
 func (d *disconnects) wait(ctx context.Context) (int, error) {
 	d.mu.Lock()

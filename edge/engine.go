@@ -23,6 +23,9 @@ type link interface {
 	flush()
 	// resume goes on reading after receive said stop.
 	resume()
+	// settle asks for peer.settled when all that has arrived was received. Before start, and while receive has said stop, it
+	// may be forgotten.
+	settle()
 	// shutdown ends the outgoing direction only.
 	shutdown()
 	// close ends the connection. It may be called twice.
@@ -35,6 +38,8 @@ type peer interface {
 	// more. If it does and left some, others should have their turn before it gets those; if it does not, the engine keeps
 	// them until resume and reads nothing meanwhile. Calls never overlap.
 	receive(b []byte) (int, bool)
+	// settled says that all that has arrived was received. It does not overlap receive.
+	settled()
 	// gone says that the client can't be read any more, once, after the last receive. err is io.EOF for an orderly end.
 	gone(err error)
 	// pending returns the next bytes for the client; none ends the flush. Only one flush runs at a time.

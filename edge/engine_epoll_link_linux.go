@@ -33,6 +33,7 @@ const (
 	wantStart uint32 = 1 << iota
 	wantResume
 	wantFlush
+	wantSettle
 	wantEnd
 )
 
@@ -52,6 +53,7 @@ func (k *epollLink) write(b []byte) (int, error) {
 
 func (k *epollLink) flush()  { k.ask(wantFlush) }
 func (k *epollLink) resume() { k.ask(wantResume) }
+func (k *epollLink) settle() { k.ask(wantSettle) }
 
 // ask tells the loop, once until it has looked.
 func (k *epollLink) ask(what uint32) {

@@ -192,35 +192,48 @@ func (l *epollLoop) happened(ev *unix.EpollEvent) {
 	}
 }
 
-// read takes what the client sent, until there is nothing or its turn is over.
-func (l *epollLoop) read(k *epollLink) {
+// read takes what the client sent, until there is nothing, which it reports, or its turn is over.
+func (l *epollLoop) read(k *epollLink) (empty bool) {
 	for range loopReads {
 		switch {
 		case k.ended, k.ahead:
-			return
+			return false
 		case k.closed.Load():
 			l.end(k, net.ErrClosed)
-			return
+			return false
 		case k.rest != nil:
-			return
+			return false
 		}
 		n, again, err := readDescriptor(k.descriptor(), l.buf[:])
 		switch {
 		case again:
-			return
+			return true
 		case err != nil:
 			l.end(k, err)
-			return
+			return false
 		case n == 0:
 			l.end(k, io.EOF)
-			return
+			return false
 		}
 		// A short read has emptied the socket, unless its end is in it.
 		if k.deliver(l.buf[:n]) && n < len(l.buf) && !k.hungUp {
-			return
+			return true
 		}
 	}
 	l.later(k)
+	return false
+}
+
+// settle reads all that has arrived and tells the peer so. What takes longer than a turn goes on after the others; a peer
+// that has stopped reading asks again when it resumes.
+func (l *epollLoop) settle(k *epollLink) {
+	switch {
+	case l.link(k.fd) != k: // not begun
+	case l.read(k):
+		k.peer.settled()
+	case k.ahead:
+		k.ask(wantSettle)
+	}
 }
 
 // later gives a link that has more to read its next turn after the others.
@@ -277,6 +290,9 @@ func (l *epollLoop) serve(k *epollLink, want uint32) {
 		l.end(k, net.ErrClosed)
 	case want&wantResume != 0 && k.rest != nil:
 		l.resume(k)
+	}
+	if want&wantSettle != 0 && !k.ended {
+		l.settle(k)
 	}
 }
 

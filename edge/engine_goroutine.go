@@ -1,11 +1,14 @@
 package edge
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // goroutineEngine reads each connection with a goroutine of its own and writes to a slow client with another one for as
@@ -49,6 +52,9 @@ type goroutineLink struct {
 	resumed chan struct{}   // capacity 1: a resume that comes before the wait is not lost
 	closed  atomic.Bool
 
+	asked     sync.Mutex // guards the field below, and the read deadline together with it
+	settleAsk bool
+
 	// Read side: the reading goroutine.
 	readable func(uintptr) bool // tryRead, bound once
 	buf      *readBuffer
@@ -56,6 +62,7 @@ type goroutineLink struct {
 	filled   bool         // by the last read, so there may be more at once
 	readN    int
 	readErr  error
+	settling bool // the read deadline is that of a settle
 
 	// Write side: whoever holds the socket's lock.
 	writable func(uintptr) bool // tryWrite, bound once
@@ -77,7 +84,12 @@ func (l *goroutineLink) readAll(early []byte) error {
 		return net.ErrClosed
 	}
 	for {
+		l.beginSettle()
 		b, err := l.read()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil
+			l.endSettle()
+		}
 		more := true
 		if len(b) > 0 {
 			more = l.deliver(b)
@@ -92,6 +104,38 @@ func (l *goroutineLink) readAll(early []byte) error {
 		case !more:
 			return net.ErrClosed
 		}
+	}
+}
+
+// settle wakes the reader, which may wait for bytes that don't come.
+func (l *goroutineLink) settle() {
+	l.asked.Lock()
+	defer l.asked.Unlock()
+	l.settleAsk = true
+	_ = l.nc.SetReadDeadline(time.Unix(0, 1)) // a closed connection ends the read as well
+}
+
+// beginSettle bounds the next read when somebody has asked, or when the last one found something.
+func (l *goroutineLink) beginSettle() {
+	l.asked.Lock()
+	defer l.asked.Unlock()
+	if l.settleAsk || l.settling {
+		l.settleAsk, l.settling = false, true
+		_ = l.nc.SetReadDeadline(time.Now().Add(settlePause))
+	}
+}
+
+// endSettle tells the peer that a bounded read found nothing. One that was cut short by another ask says nothing.
+func (l *goroutineLink) endSettle() {
+	l.asked.Lock()
+	over := l.settling && !l.settleAsk
+	if over || !l.settling {
+		_ = l.nc.SetReadDeadline(time.Time{})
+	}
+	l.settling = l.settling && !over
+	l.asked.Unlock()
+	if over {
+		l.peer.settled()
 	}
 }
 

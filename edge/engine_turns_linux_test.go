@@ -27,6 +27,7 @@ func (p *heard) receive(b []byte) (int, bool) {
 	p.calls.Add(1)
 	return n, true
 }
+func (p *heard) settled()                {}
 func (p *heard) gone(err error)          { p.over <- err }
 func (p *heard) pending() []byte         { return nil }
 func (p *heard) written(int, error) bool { return true }

@@ -218,13 +218,13 @@ func (s *Server) open(h *handshake) {
 	s.deliverHeldLocked(h, k)
 	k.mu.Unlock()
 	s.wheel.arm(&k.timer, k.due(s.now()))
-	switch {
-	case s.fenced.Load():
+	if s.fenced.Load() {
 		k.end(endFenced())
-	case s.draining.Load():
-		k.end(endGoingAway())
 	}
 	k.link.start(h.early)
+	if s.draining.Load() { // after the start: a drain that found k before has asked a link that could not settle
+		k.part()
+	}
 }
 
 // appendSwitching appends the 101 (RFC 6455 §4.2.2).

@@ -21,6 +21,7 @@ func (s *sink) start([]byte)                {}
 func (s *sink) write(b []byte) (int, error) { s.bytes += len(b); return len(b), nil }
 func (s *sink) flush()                      {}
 func (s *sink) resume()                     {}
+func (s *sink) settle()                     {}
 func (s *sink) shutdown()                   {}
 func (s *sink) close()                      {}
 

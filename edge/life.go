@@ -65,6 +65,7 @@ func (s *Server) remember(k *socket) {
 func (s *Server) forget(k *socket) {
 	s.life.Lock()
 	s.leaving[k] = struct{}{}
+	s.changedLocked()
 	s.life.Unlock()
 	if s.hub.remove(k) {
 		s.metrics.connection(k.conn.API, k.conn.Stage, -1)
@@ -112,11 +113,11 @@ func (s *Server) changedLocked() {
 	}
 }
 
-// waitFor returns when *count is 0, or with the cause of ctx's end.
-func (s *Server) waitFor(ctx context.Context, count *int) error {
+// waitFor returns when count, which is called with s.life held, is 0, or with the cause of ctx's end.
+func (s *Server) waitFor(ctx context.Context, count func() int) error {
 	for {
 		s.life.Lock()
-		if *count == 0 {
+		if count() == 0 {
 			s.life.Unlock()
 			return nil
 		}
@@ -133,8 +134,18 @@ func (s *Server) waitFor(ctx context.Context, count *int) error {
 	}
 }
 
-func (s *Server) waitHandshakes(ctx context.Context) error { return s.waitFor(ctx, &s.entered) }
-func (s *Server) waitSockets(ctx context.Context) error    { return s.waitFor(ctx, &s.sockets) }
+func (s *Server) waitHandshakes(ctx context.Context) error {
+	return s.waitFor(ctx, func() int { return s.entered })
+}
+
+func (s *Server) waitSockets(ctx context.Context) error {
+	return s.waitFor(ctx, func() int { return s.sockets })
+}
+
+// waitParted waits until no socket is open: what is left runs its close handshake.
+func (s *Server) waitParted(ctx context.Context) error {
+	return s.waitFor(ctx, func() int { return s.sockets - len(s.leaving) })
+}
 
 // waitFenced gives the clients the time to hear why they are closed.
 func (s *Server) waitFenced(ctx context.Context) {
@@ -168,7 +179,7 @@ func (s *Server) cutAll() {
 	for _, k := range s.hub.all() {
 		k.end(ending{notice: noticeTakeover, cause: causeCut})
 	}
-	_ = s.waitFor(context.Background(), &s.requests) // their connections are closed
+	_ = s.waitFor(context.Background(), func() int { return s.requests }) // their connections are closed
 	s.cutLeaving()
 	s.engine.wait()
 	s.besides.Wait() // after the last message was read; what they wait for ended with s.ctx

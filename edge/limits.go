@@ -92,5 +92,17 @@ const (
 	orphanWindow = 1024
 )
 
-// drainStep is the grain in which a drain spreads its closes.
-const drainStep = 50 * time.Millisecond
+// The bounds of a drain.
+const (
+	// minDrainPause is the grain in which a drain spreads its closes: a thousandth of the usual five seconds.
+	minDrainPause = 5 * time.Millisecond
+	// answerGrace is how long a drain waits for answers beyond its DrainTimeout: with the close handshakes after it the
+	// five seconds that a process may take to end are not used up (DESIGN §4).
+	answerGrace = 2 * time.Second
+	// maxRounds is how often a leaving client's messages are answered and what it sent meanwhile is read, before it is
+	// closed with something unread: one that sends without a pause never has nothing under way.
+	maxRounds = 8
+	// settlePause is how long a reader that can't ask what has arrived waits for it; on a link of its own machine or network
+	// it is there by then.
+	settlePause = 5 * time.Millisecond
+)

@@ -42,6 +42,8 @@ type socket struct {
 
 	inFlight int32      // messages that wait for their replies
 	paused   bool       // receive said stop
+	deaf     bool       // a leaving client is not read until its messages are answered
+	round    uint8      // of leaving, from 1 on; 0 while nobody wants it to leave
 	judging  bool       // a message is handled beside the reader
 	window   windowBits // of compressed messages; 0 when that was not negotiated. Never changes
 	state    socketState

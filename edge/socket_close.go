@@ -9,6 +9,7 @@ import (
 // The reasons of contract/websocket-api.md §4.6, and ours where Amazon's are not known.
 const (
 	reasonGoingAway = "Going away"
+	reasonRestart   = "Service restart"
 	reasonNormal    = "Connection Closed Normally"
 	reasonNoStatus  = "Client-side close frame status not set"
 	reasonLost      = "Connection lost"
@@ -54,10 +55,20 @@ type ending struct {
 	cause    closeCause
 }
 
-// endGoingAway is for idleness, age, drain and removed APIs.
+// endGoingAway is for idleness, age and removed APIs.
 func endGoingAway() ending {
 	c := gateway.Close{Code: int(ws.StatusGoingAway), Reason: reasonGoingAway}
 	return ending{farewell: sayClose, frame: c, event: c, cause: causeGoingAway}
+}
+
+// endDrained is for an edge that stops. 1012 is for clients that take it as "come back", which some do with 1001 too.
+func (s *Server) endDrained() ending {
+	e := endGoingAway()
+	if s.cfg.DrainCode == DrainServiceRestart {
+		e.frame = gateway.Close{Code: int(DrainServiceRestart), Reason: reasonRestart}
+		e.event = e.frame
+	}
+	return e
 }
 
 // endByCallback is DELETE @connections/{id}.

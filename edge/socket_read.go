@@ -70,6 +70,13 @@ func (k *socket) mayRead(p *router.Program, limits gateway.Limits) readVerdict {
 		return readDiscard
 	case k.state != socketOpen:
 		return readOn
+	case k.deaf:
+		k.paused = true
+		return readStop
+	case k.round > 0:
+		k.link.settle() // when this is received too
+	}
+	switch {
 	case k.judging, int(k.inFlight) >= p.MaxInFlight():
 		k.paused = true
 		return readStop
@@ -155,9 +162,13 @@ func (k *socket) acquire() {
 // release ends acquire and reads on when that was what stopped it.
 func (k *socket) release() {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.inFlight--
 	k.resumeLocked()
+	leaves := k.nextRoundLocked()
+	k.mu.Unlock()
+	if leaves {
+		k.end(k.server.endDrained())
+	}
 }
 
 // resumeLocked lets the engine ask receive again, which decides anew. The clocks that stood still start from here.

@@ -2,6 +2,7 @@ package test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -53,10 +54,14 @@ func TestSIGTERM(t *testing.T) {
 					t.Errorf("a client was closed with %v", frame)
 				}
 			}
-			if conn, err := net.DialTimeout("tcp", p.Data, patience); err == nil {
+			eventually(t, "the listener closes after the last client was told to go", func() error {
+				conn, err := net.DialTimeout("tcp", p.Data, patience)
+				if err != nil {
+					return nil
+				}
 				_ = conn.Close()
-				t.Error("a client was accepted after others were told to go")
-			}
+				return errors.New("accepted")
+			})
 			for range clients {
 				_, c := next(t, events)
 				if c.EventType != "DISCONNECT" || c.DisconnectStatusCode != 1001 || !open[string(c.ConnectionID)] {
@@ -156,12 +161,10 @@ func TestSecondSignal(t *testing.T) {
 	dial(t, p.Data, "/chat") // two, so that the drain has something to spread over the hour
 	p.terminate()
 	eventually(t, "the process takes no more clients", func() error {
-		conn, err := net.DialTimeout("tcp", p.Data, patience)
-		if err != nil {
-			return nil
+		if _, status, err := tryDial(t, p.Data, "/chat"); status != http.StatusServiceUnavailable {
+			return fmt.Errorf("an upgrade gets %d, %w", status, err)
 		}
-		_ = conn.Close()
-		return errors.New("accepted")
+		return nil
 	})
 	p.terminate()
 	if code := p.exit(patience); code != -1 {

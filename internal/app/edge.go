@@ -18,9 +18,9 @@ import (
 const (
 	// reopenPause is the wait between two tries to come back after an incarnation was lost.
 	reopenPause = time.Second
-	// drainExtra is how long the last replies and $disconnect events may take once all clients are closed. It is less
+	// drainExtra is how long the last answers, $disconnect events and close handshakes may take once all clients had their turn. It is less
 	// than stopTimeout, which covers the steps after the drain too.
-	drainExtra = 3 * time.Second
+	drainExtra = 4 * time.Second
 )
 
 // incarnation is one life of this process's edge: an id, the journal under it, and everything whose subjects carry it.

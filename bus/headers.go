@@ -85,12 +85,24 @@ func isTrace(name string) bool {
 // passes reports whether a header goes on to the other side: its name must be an HTTP token, or the whole message
 // could not be published (nats-facts §3.1), and must mean nothing on the bus.
 func passes(name string) bool {
+	if name == "" || Reserved(name) || isTrace(name) {
+		return false
+	}
 	for i := range len(name) {
-		if c := name[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+		if !isTokenByte(name[i]) {
 			return false
 		}
 	}
-	return name != "" && !Reserved(name) && !isTrace(name)
+	return true
+}
+
+// isTokenByte reports the characters of an HTTP token (RFC 9110 §5.6.2).
+func isTokenByte(c byte) bool {
+	switch {
+	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-':
+		return true
+	}
+	return c > ' ' && c < 0x7f && strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) < 0
 }
 
 // cleanValues drops values with control characters, which HTTP does not allow and which could end a header line on its
@@ -120,13 +132,13 @@ func cleanValue(v string) bool {
 	return true
 }
 
-// eventHeader writes the headers of an event into h, which is empty; ones is where their values go. The client's own are on
-// it for $connect and requests only, as the edge gives them.
+// eventHeader writes the headers of an event into h, which is empty; ones is where their values go. They are good as long as
+// the event does not change. The client's own are on it for $connect and requests only, as the edge gives them.
 func eventHeader(h nats.Header, ones *[eventHeaders]string, ev *gateway.Event) {
 	one := ones[:0]
 	copyHeader(h, ev.Header)
 	if len(ev.Context) > 0 {
-		one = set(h, one, HeaderContext, string(ev.Context))
+		one = set(h, one, HeaderContext, textOf(ev.Context))
 	}
 	if ev.Binary {
 		one = set(h, one, HeaderOpcode, OpcodeBinary)

@@ -54,12 +54,11 @@ func readEvent(m *nats.Msg, route *ServedRoute) (*gateway.Event, error) {
 	if len(c.context) > maxContext {
 		return ev, errContext()
 	}
-	text := []byte(c.context)
-	ids, ok := readContext(c.context, text)
+	ids, ok := readContext(c.context)
 	if !ok {
 		return ev, errContext()
 	}
-	ev.Context, ev.Connection, ev.Request = text, gateway.ConnectionID(ids.connection), gateway.RequestID(ids.request)
+	ev.Context, ev.Connection, ev.Request = bytesOf(c.context), gateway.ConnectionID(ids.connection), gateway.RequestID(ids.request)
 	return ev, nil
 }
 

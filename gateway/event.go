@@ -64,6 +64,7 @@ type Event struct {
 	Request    RequestID
 
 	// Context is the flat JSON object of schemas/event: the members of Amazon's requestContext and what goes with them.
+	// Whoever is given the event must not write to it.
 	Context []byte
 	// Header holds the client's headers at $connect and on HTTP requests; nil on messages.
 	Header Header

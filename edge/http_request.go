@@ -58,7 +58,11 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error)
 	control := http.NewResponseController(w)
 	// A ResponseWriter without deadlines, as tests use it, can't hang on its body either.
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := readBounded(http.MaxBytesReader(w, r.Body, int64(limit)), r.ContentLength)
+	from := r.Body
+	if r.ContentLength < 0 || r.ContentLength > trustedBodyBytes { // else no more than the length is read anyway
+		from = http.MaxBytesReader(w, from, int64(limit))
+	}
+	body, err := readBounded(from, r.ContentLength)
 	_ = control.SetReadDeadline(time.Time{})
 	var tooLarge *http.MaxBytesError
 	switch {

@@ -1,0 +1,69 @@
+package edge
+
+import (
+	"testing"
+
+	"github.com/gobwas/ws"
+	"github.com/google/go-cmp/cmp"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/sallyport/sallyport/gateway"
+)
+
+// TestMessagesAndPushesAreCounted as they go their way, each once, and by every reader.
+func TestMessagesAndPushesAreCounted(t *testing.T) {
+	k, _ := hotSocket(t)
+	one, two := sdkmetric.NewManualReader(), sdkmetric.NewManualReader()
+	var err error
+	if k.server.metrics, err = newMetrics(sdkmetric.NewMeterProvider(sdkmetric.WithReader(one), sdkmetric.WithReader(two))); err != nil {
+		t.Fatal(err)
+	}
+	p := k.server.program("chat", "dev")
+	for _, payload := range []string{twoWayMessage, twoWayMessage, oneWayMessage} {
+		k.server.message(k, p, inbound{op: ws.OpText, payload: []byte(payload)})
+	}
+	local, there := k.server.Connections(), gateway.ConnectionRef{ID: k.conn.ID}
+	for range 3 {
+		if err := local.Post(t.Context(), there, gateway.Push{Body: []byte("text")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := local.Post(t.Context(), there, gateway.Push{Body: []byte("\xff")}); gateway.ErrorCode(err) != gateway.CodeBadRequest {
+		t.Fatalf("text that is none: %v", err)
+	}
+	want := []string{
+		"sallyport.callbacks [{call}] error.type=bad_request,sallyport.api=chat,sallyport.callback.method=POST,sallyport.stage=dev: 1",
+		"sallyport.callbacks [{call}] sallyport.api=chat,sallyport.callback.method=POST,sallyport.stage=dev: 3",
+		"sallyport.event.duration [s] sallyport.api=chat,sallyport.integration.type=NATS,sallyport.route=ask,sallyport.stage=dev: 2",
+		"sallyport.messages [{message}] sallyport.api=chat,sallyport.direction=in,sallyport.route=ask,sallyport.stage=dev: 2",
+		"sallyport.messages [{message}] sallyport.api=chat,sallyport.direction=in,sallyport.route=say,sallyport.stage=dev: 1",
+		"sallyport.messages [{message}] sallyport.api=chat,sallyport.direction=out,sallyport.route=ask,sallyport.stage=dev: 2",
+		"sallyport.messages [{message}] sallyport.api=chat,sallyport.direction=out,sallyport.stage=dev: 3",
+	}
+	for _, reader := range []sdkmetric.Reader{one, two, one} {
+		if diff := cmp.Diff(want, measured(t, reader)); diff != "" {
+			t.Errorf("series (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestResolvedIsBounded: what was looked up for programs that are gone does not pile up.
+func TestResolvedIsBounded(t *testing.T) {
+	var r resolved[int, int]
+	full := make(map[int]*int, maxResolved)
+	for i := range maxResolved - 1 {
+		full[-i-1] = new(int)
+	}
+	r.known.Store(&full)
+	for i := range 16 {
+		looked := 0
+		for range 2 {
+			if got := r.get(i, func() *int { looked++; return &i }); *got != i || looked != 1 {
+				t.Fatalf("%d: %d, looked up %d times", i, *got, looked)
+			}
+		}
+		if n := len(*r.known.Load()); n > maxResolved {
+			t.Fatalf("%d are kept, at most %d", n, maxResolved)
+		}
+	}
+}

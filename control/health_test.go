@@ -61,10 +61,14 @@ func TestClientAsksWhetherReady(t *testing.T) {
 // TestClientTellsStrangers: whatever else answers at the address is no gateway that is ready.
 func TestClientTellsStrangers(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
-		"no such path":        func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
-		"503 of a proxy":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "try later", 503) },
-		"503 with no reason":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"reasons":[]}`, 503) },
-		"sends one elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", 302) },
+		"no such path": func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
+		"503 of a proxy": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "try later", http.StatusServiceUnavailable)
+		},
+		"503 with no reason": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"reasons":[]}`, http.StatusServiceUnavailable)
+		},
+		"sends one elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) },
 	} {
 		stranger := httptest.NewServer(answer)
 		client, err := NewClient(ClientConfig{Admin: stranger.URL})

@@ -99,4 +99,3 @@ func TestFenceIsKnown(t *testing.T) {
 		t.Error("a cut message is a fence")
 	}
 }
-

@@ -82,7 +82,7 @@ func TestClaimOfUsedID(t *testing.T) {
 // TestRunsOut: the server itself ends the lease of a dead process, and keeps that of a living one.
 func TestRunsOut(t *testing.T) {
 	brief := func(c *Config) {
-		c.Timing = Timing{LeaseTTL: time.Second, Refresh: 150 * time.Millisecond, Fence: 800 * time.Millisecond, Probe: time.Millisecond}
+		c.Timing = Timing{LeaseTTL: 3 * time.Second, Refresh: 150 * time.Millisecond, Fence: 2500 * time.Millisecond, Probe: time.Millisecond}
 	}
 	s, nc := one(t, brief)
 	dead := claimed(t, s, "n1")
@@ -120,9 +120,10 @@ func TestRunsOut(t *testing.T) {
 	if err := o.Done(deadline(t)); err != nil {
 		t.Errorf("Done: %v", err)
 	}
-	if leased, err := living.Leased(deadline(t), mine.edge); err != nil || !leased || !mine.Healthy() {
-		t.Errorf("the living edge: leased %v, %v, healthy %v", leased, err, mine.Healthy())
+	if leased, err := living.Leased(deadline(t), mine.edge); err != nil || !leased {
+		t.Errorf("the living edge: leased %v, %v", leased, err)
 	}
+	awaitCond(t, "the living edge to be healthy", mine.Healthy) // a busy machine may have put off a refresh
 }
 
 // TestRetake: after a loss of quorum leases expire under living holders, who may take them back (nats-facts §5.6).
@@ -194,7 +195,7 @@ func TestFence(t *testing.T) {
 	var current atomic.Pointer[server.Server]
 	current.Store(srv)
 	s := openStore(t, connectTo(t, current.Load), func(c *Config) {
-		c.Timing = Timing{Refresh: 20 * time.Millisecond, Fence: 200 * time.Millisecond}
+		c.Timing = Timing{Refresh: 20 * time.Millisecond, Fence: time.Second}
 	})
 	j := claimed(t, s, "n1")
 	c := opened(t, j)

@@ -14,10 +14,11 @@ import (
 	"github.com/sallyport/sallyport/gateway"
 )
 
-// quickly is a timing whose silence is over within a test's patience, and whose leases never run out meanwhile.
+// quickly is a timing whose silence is over within a test's patience, and whose leases never run out meanwhile. Its fence
+// leaves a busy machine time to refresh.
 func quickly(c *Config) {
 	c.Timing = Timing{
-		LeaseTTL: time.Minute, Refresh: 50 * time.Millisecond, Fence: 400 * time.Millisecond, Silence: 600 * time.Millisecond,
+		LeaseTTL: time.Minute, Refresh: 50 * time.Millisecond, Fence: 2 * time.Second, Silence: 2500 * time.Millisecond,
 		Probe: 20 * time.Millisecond,
 	}
 }
@@ -65,7 +66,7 @@ func TestSilenceIsTaken(t *testing.T) {
 		}
 	}
 	// Its last refresh may have been seen a little before its end.
-	if silent := time.Since(closed); silent < 500*time.Millisecond {
+	if silent := time.Since(closed); silent < 2*time.Second {
 		t.Errorf("it was given up after %s", silent)
 	}
 	o, err := survivors[1].TakeOver(deadline(t), j.edge, "n3")
@@ -151,8 +152,13 @@ func TestOwnLoss(t *testing.T) {
 	})
 	j := claimed(t, s, "n1")
 	c := opened(t, j)
+	awaitCond(t, "the lease to be seen", func() bool {
+		s.watch.mu.Lock()
+		defer s.watch.mu.Unlock()
+		return s.watch.seen[j.edge].live
+	})
 	j.holder.lose(connstore.ErrLost)
-	awaitCond(t, "the loss to be noted", func() bool { return s.hasLost(j.edge) })
+	awaitCond(t, "the loss to be noted", func() bool { return s.watch.hasLost(j.edge) })
 	if got, err := s.Abandoned(deadline(t), "n1"); err != nil || len(got) > 0 {
 		t.Errorf("abandoned while it is served: %v, %v", got, err)
 	}

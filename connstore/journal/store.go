@@ -40,7 +40,6 @@ type Store struct {
 	mu     sync.Mutex
 	closed bool
 	edges  []gateway.EdgeID             // claimed here and not given up
-	lost   map[gateway.EdgeID]bool      // claimed here and lost: what they left is for whoever finds it first
 	silent map[gateway.EdgeID]time.Time // suspects whose probes fail, since when
 	proven map[gateway.EdgeID]bool      // what the last Abandoned returned
 }
@@ -65,7 +64,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		js: js, max: most, garbage: garbageBytes, process: rand.Text(), loss: cfg.Loss, alive: cfg.Alive, now: cfg.Now, timing: cfg.Timing, log: cfg.Logger,
-		lost: make(map[gateway.EdgeID]bool), silent: make(map[gateway.EdgeID]time.Time), proven: make(map[gateway.EdgeID]bool),
+		silent: make(map[gateway.EdgeID]time.Time), proven: make(map[gateway.EdgeID]bool),
 	}
 	for {
 		err := s.prepare(ctx, &cfg)
@@ -256,16 +255,7 @@ func (s *Store) whole(ctx context.Context, edge gateway.EdgeID) error {
 // loseEdge says so of one whose lease was lost, and that this process may be the one to end it.
 func (s *Store) loseEdge(edge gateway.EdgeID) {
 	s.forgetEdge(edge)
-	s.mu.Lock()
-	s.lost[edge] = true
-	s.mu.Unlock()
-	s.watch.suspect()
-}
-
-func (s *Store) hasLost(edge gateway.EdgeID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lost[edge]
+	s.watch.lose(edge)
 }
 
 // Edges implements connstore.Store.

@@ -128,7 +128,7 @@ func (r *leaseRecord) asks(edge gateway.EdgeID) gateway.EdgeID {
 // suspectLease says whether the live lease r of edge is suspect to node, and why.
 func (s *Store) suspectLease(edge gateway.EdgeID, r leaseRecord, node string) (grounds, bool) {
 	if r.Process == s.process {
-		return groundsFormer, !r.TakeOver && s.hasLost(edge)
+		return groundsFormer, !r.TakeOver && s.watch.hasLost(edge)
 	}
 	if r.Node == node {
 		return groundsFormer, true

@@ -46,9 +46,7 @@ func (s *Store) TakeOver(ctx context.Context, edge gateway.EdgeID, node string) 
 	if err != nil {
 		return nil, s.failure(err) // if it was stored it runs out
 	}
-	s.mu.Lock()
-	delete(s.lost, edge) // what it lost it has got back, to end it
-	s.mu.Unlock()
+	s.watch.regain(edge)
 	t := &takeOver{store: s, edge: edge}
 	var hold context.Context
 	t.holder, hold = holdLease(s.ctx, s.leases, edge, value, seq, since, s.timing)

@@ -42,12 +42,14 @@ type watch struct {
 
 	mu   sync.Mutex
 	seen map[gateway.EdgeID]sighting
-	last time.Time // of the last sight of any lease
+	lost map[gateway.EdgeID]bool // held here and lost, as long as nobody else has the lease
+	last time.Time               // of the last sight of any lease
 }
 
 func newWatch(l *leases, t Timing, process string, log *slog.Logger) *watch {
 	return &watch{
 		leases: l, timing: t, process: process, log: log, suspicions: make(chan struct{}, 1), seen: make(map[gateway.EdgeID]sighting),
+		lost: make(map[gateway.EdgeID]bool),
 	}
 }
 
@@ -134,6 +136,9 @@ func (w *watch) saw(edge gateway.EdgeID, e jetstream.KeyValueEntry) {
 		return // a watcher that was made anew tells again what is
 	}
 	w.seen[edge] = next
+	if !next.live || next.record.Process != w.process {
+		delete(w.lost, edge)
+	}
 	if known && former.live && !next.live {
 		w.suspect()
 	}
@@ -144,6 +149,29 @@ func (w *watch) keepOnly(listed map[gateway.EdgeID]bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	maps.DeleteFunc(w.seen, func(edge gateway.EdgeID, _ sighting) bool { return !listed[edge] })
+}
+
+// lose notes that this process has lost the lease of edge. What that left is looked at until somebody has it: the process
+// itself may end it as soon as it answers for it no more.
+func (w *watch) lose(edge gateway.EdgeID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.seen[edge]; s.live && s.record.Process == w.process {
+		w.lost[edge] = true
+	}
+}
+
+// regain says that this process has the lease again, to end the incarnation.
+func (w *watch) regain(edge gateway.EdgeID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.lost, edge)
+}
+
+func (w *watch) hasLost(edge gateway.EdgeID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lost[edge]
 }
 
 // suspect makes sure that somebody looks.
@@ -168,6 +196,9 @@ func (w *watch) early() time.Duration { return (provenDead - 1) * w.timing.Probe
 func (w *watch) anySilent() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.lost) > 0 {
+		return true
+	}
 	now := time.Now()
 	for edge := range w.seen {
 		if silent, _ := w.silenceLocked(edge, now); silent >= w.timing.Silence-w.early() {

@@ -116,7 +116,13 @@ func (o *output) String() string {
 // await waits until word has been printed.
 func (o *output) await(t *testing.T, word string) {
 	t.Helper()
-	deadline := time.After(patience)
+	o.awaitIn(t, patience, word)
+}
+
+// awaitIn is await with a time limit.
+func (o *output) awaitIn(t *testing.T, most time.Duration, word string) {
+	t.Helper()
+	deadline := time.After(most)
 	for {
 		o.mu.Lock()
 		if strings.Contains(o.text.String(), word) {

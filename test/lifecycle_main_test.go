@@ -14,10 +14,13 @@ import (
 const sideBySide = "6"
 
 // TestMain fails the run when a goroutine of any gateway, client or backend outlives its test. A copy of the test
-// program that a gateway started by --run is that gateway's backend instead.
+// program that a gateway started by --run is that gateway's backend instead, one that a chaos test started a NATS server.
 func TestMain(m *testing.M) {
 	if os.Getenv(commandVariable) != "" {
 		os.Exit(runCommandBackend())
+	}
+	if config := os.Getenv(serverVariable); config != "" {
+		os.Exit(runNATSServer(config))
 	}
 	if err := flag.Set("test.parallel", sideBySide); err != nil {
 		panic(err) // the testing package has the flag

@@ -11,6 +11,9 @@ import (
 // fenceAfter is how long an edge may go without its lease (DESIGN §3.6).
 const fenceAfter = 12 * time.Second
 
+// closeAfter is the shortest cut that an edge may not outlast: its last refresh was up to four seconds before.
+const closeAfter = fenceAfter - 4*time.Second
+
 // outage lets a fault last. Its length is what is tested, so there is nothing to wait for.
 func outage(t *testing.T, d time.Duration) {
 	t.Helper()
@@ -42,6 +45,14 @@ func startCutWorld(t *testing.T, flags ...string) *cutWorld {
 	return w
 }
 
+// pull cuts the edge off, for the nth time, and waits until it knows: what it sends before goes into a connection that is
+// dead already, and waits for its route's time-out.
+func (w *cutWorld) pull(nth int) {
+	w.t.Helper()
+	w.cable.pull()
+	w.cut.output.awaitCount(w.t, "NATS connection lost", nth)
+}
+
 // isBack waits until the cut edge serves again, and returns its name.
 func (w *cutWorld) isBack() gateway.EdgeID {
 	w.t.Helper()
@@ -63,19 +74,19 @@ func TestChaosEdgeIsCutOff(t *testing.T) {
 	t.Parallel()
 	for _, way := range []struct {
 		name  string
-		cut   func(*cable)
+		cut   func(*cutWorld)
 		frame time.Duration // within which the error frame comes
 		want  []string
 	}{
-		{"pulled", (*cable).pull, quick, []string{frameInternal}},
+		{"pulled", func(w *cutWorld) { w.pull(1) }, quick, []string{frameInternal}},
 		// Until NATS' pings find out, the route's own time-out tells.
-		{"mute", (*cable).mute, 5*time.Second + lateness, []string{frameTimeout, frameInternal}},
+		{"mute", func(w *cutWorld) { w.cable.mute() }, 5*time.Second + lateness, []string{frameTimeout, frameInternal}},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
 			w := startCutWorld(t)
-			way.cut(w.cable)
 			began := time.Now()
+			way.cut(w)
 			w.seats[0].ask()
 			got, took := w.seats[0].hears(way.frame)
 			if took > way.frame || !oneOf(got, way.want) {
@@ -169,17 +180,17 @@ func TestChaosEdgeIsFrozen(t *testing.T) {
 // again without anybody's doing.
 func TestChaosShortCut(t *testing.T) {
 	t.Parallel()
-	lengths := []time.Duration{time.Second}
-	if chaosFull() {
-		lengths = append(lengths, 10*time.Second)
-	}
-	for _, policy := range []string{"close", "keep"} {
+	for policy, longest := range map[string]time.Duration{"close": closeAfter - 2*time.Second, "keep": 10 * time.Second} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
+			lengths := []time.Duration{time.Second}
+			if chaosFull() {
+				lengths = append(lengths, longest)
+			}
 			w := startCutWorld(t, "--nats-loss", policy)
-			for _, length := range lengths {
-				w.cable.pull()
+			for i, length := range lengths {
 				began := time.Now()
+				w.pull(i + 1)
 				for _, s := range w.seats {
 					s.ask()
 					if got, took := s.hears(quick); got != frameInternal {
@@ -204,6 +215,39 @@ func TestChaosShortCut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Between closeAfter and fenceAfter it depends on the moment whether the default policy closes clients: the lease may have
+// been refreshed just before the cut, or four seconds before. Either all stay and are served again, or all are closed with
+// 1013 and told of once.
+func TestChaosCutOfTenSeconds(t *testing.T) {
+	if !chaosFull() {
+		t.Skip("task chaos runs it")
+	}
+	t.Parallel()
+	w := startCutWorld(t)
+	began := time.Now()
+	w.pull(1)
+	outage(t, 10*time.Second-time.Since(began))
+	w.cable.mend()
+	stayed := w.isBack() == w.edge
+	for _, s := range w.seats {
+		if stayed {
+			s.answersAgain()
+			if all := w.of(s.id); len(all) > 0 {
+				t.Errorf("the backend heard of the end of an open connection: %+v", all)
+			}
+			continue
+		}
+		if frame := s.ended(lateness); frame.Code != 1013 {
+			t.Errorf("a client was closed with %v", frame)
+		}
+		w.awaitOne(promised, s.id)
+		if all := w.of(s.id); len(all) != 1 || all[0].reason != lostReason {
+			t.Errorf("the backend heard %+v", all)
+		}
+	}
+	t.Logf("the clients stayed: %v", stayed)
 }
 
 // answersAgain asks until there is an answer.
@@ -277,8 +321,8 @@ func TestChaosKeepAndTakenOver(t *testing.T) {
 	t.Parallel()
 	w := startCutWorld(t, "--nats-loss", "keep")
 	leaver := takeSeat(t, w.cut.Data)
-	w.cable.pull()
 	began := time.Now()
+	w.pull(1)
 	_ = leaver.conn.CloseNow()
 	w.awaitAll(promised+lateness, w.edge)
 	if chaosFull() {

@@ -37,7 +37,7 @@ const chaosChat = `name: chat
 protocolType: WEBSOCKET
 routeSelectionExpression: $request.body.action
 routes:
-  $connect: {integration: {type: NATS}}
+  $connect: {integration: {type: NATS, timeoutInMillis: 5000}}
   $disconnect: {integration: {type: NATS}}
   ask: {integration: {type: NATS, timeoutInMillis: 5000}, routeResponse: true}
 stages: {dev: {}}

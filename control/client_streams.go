@@ -18,7 +18,7 @@ func (c *Client) List(ctx context.Context, f ConnectionFilter, yield func(gatewa
 	setIf(query, "api", string(f.API))
 	setIf(query, "stage", string(f.Stage))
 	var broken error
-	err := c.lines(ctx, "/v1/connections", query, func(line []byte) bool {
+	err := c.lines(ctx, get("/v1/connections", query), func(line []byte) bool {
 		var status gateway.ConnectionStatus
 		if broken = json.Unmarshal(line, &status); broken != nil {
 			return false
@@ -38,7 +38,7 @@ func (c *Client) Tail(ctx context.Context, f TailFilter, yield func(line json.Ra
 	setIf(query, "api", string(f.API))
 	setIf(query, "route", string(f.Route))
 	var broken error
-	err := c.lines(ctx, "/v1/tail", query, func(line []byte) bool {
+	err := c.lines(ctx, get("/v1/tail", query), func(line []byte) bool {
 		if !json.Valid(line) {
 			broken = errors.New("a line that is no JSON")
 			return false
@@ -54,6 +54,13 @@ func (c *Client) Tail(ctx context.Context, f TailFilter, yield func(line json.Ra
 	return err
 }
 
+func get(path string, query url.Values) call {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return call{method: http.MethodGet, path: path}
+}
+
 func setIf(query url.Values, name, value string) {
 	if value != "" {
 		query.Set(name, value)
@@ -67,13 +74,10 @@ func (c *Client) notALine(err error) *gateway.Error {
 
 // lines reads a stream of JSON lines; empty lines are heartbeats. It returns nil when the stream ended well or when
 // each returned false.
-func (c *Client) lines(ctx context.Context, path string, query url.Values, each func(line []byte) bool) error {
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
+func (c *Client) lines(ctx context.Context, call call, each func(line []byte) bool) error {
 	ctx, cancel := context.WithCancel(ctx) // ends the stream when each has seen enough
 	defer cancel()
-	response, err := c.do(ctx, call{method: http.MethodGet, path: path})
+	response, err := c.do(ctx, call)
 	if err != nil {
 		return err
 	}

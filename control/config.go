@@ -78,6 +78,10 @@ type Config struct {
 	// close the channel, which ends the stream with an error. nil means 404.
 	Subscribe func(ctx context.Context, f TailFilter) (<-chan []byte, error)
 
+	// Drain begins to stop this process and calls yield with how far that is, until yield returns false, the edge is empty or
+	// ctx ends; the drain goes on in any case. nil means 404.
+	Drain func(ctx context.Context, yield func(DrainStatus) bool) error
+
 	// Callbacks answers the requests whose path IsCallback accepts. Its handler ends when the request's context does.
 	// Both or neither are set.
 	Callbacks  http.Handler

@@ -65,6 +65,7 @@ func (s *Server) paths() map[string]methods {
 		"/version":           both(s.version),
 		"/v1/connections":    {http.MethodGet: s.managed(reads(s.connections))},
 		"/v1/tail":           {http.MethodGet: s.managed(reads(s.tail))},
+		pathDrain:            {http.MethodPost: s.managed(s.drain)},
 		pathAccessKeys:       {http.MethodGet: s.managed(s.listKeys), http.MethodPost: s.managed(s.createKey)},
 		pathAccessKeys + "/": {http.MethodDelete: s.managed(s.deleteKey)}, // with an id behind it
 	})

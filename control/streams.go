@@ -169,6 +169,7 @@ func (l *lines) begin() {
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Trailer", trailerError)
+	_ = l.control.SetReadDeadline(time.Time{}) // the request is there; a stream may last longer than one has to come in
 	l.w.WriteHeader(http.StatusOK)
 }
 

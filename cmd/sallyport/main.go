@@ -32,6 +32,7 @@ type commands struct {
 	Validate    validateCommand    `cmd:"" help:"Report every fault of every definition file."`
 	Connections connectionsCommand `cmd:"" help:"List, inspect, push to and close client connections."`
 	AccessKeys  accessKeysCommand  `cmd:"" name:"access-keys" help:"Make, list and remove the keys that calls are signed with."`
+	Drain       drainCommand       `cmd:"" help:"Make a gateway take no more clients, close those it has evenly, and end."`
 	Tail        tailCommand        `cmd:"" help:"Follow live events."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask whether the gateway takes traffic: exit code 0 if so."`
 	Template    templateCommand    `cmd:"" help:"Try mapping templates."`

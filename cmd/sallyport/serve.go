@@ -16,6 +16,7 @@ type serveCommand struct {
 	Listen       string        `default:":8080" placeholder:"ADDRESS" help:"Clients connect here (${default})."`
 	NATSLoss     string        `name:"nats-loss" default:"close" enum:"close,keep" help:"What becomes of clients when NATS is away for more than 12 s: close closes them with 1013, keep holds them until another edge has told their backend that they are gone (${default})."`
 	DrainTimeout time.Duration `default:"5s" help:"How long a stop may spread the closing of clients (${default})."`
+	DrainCode    int           `default:"1001" enum:"1001,1012" help:"Close code of the clients that a stop closes: 1001 (going away) or 1012 (service restart) (${default})."`
 }
 
 // Help shows an example.
@@ -27,7 +28,8 @@ func (serveCommand) Help() string {
 HTTP callbacks and management calls must be signed with an access key. The root key comes from
 SALLYPORT_ROOT_ACCESS_KEY_ID and SALLYPORT_ROOT_SECRET_ACCESS_KEY, others from "sallyport access-keys";
 without a root key all are refused, and backends push over NATS. SIGHUP opens the files of access
-logs anew. SIGTERM stops accepting, closes clients with 1001, runs $disconnect and exits with 0.`
+logs anew. SIGTERM, or "sallyport drain", takes no more clients, closes those there are when their
+messages are answered, runs $disconnect and exits with 0.`
 }
 
 // Run runs until ctx ends.
@@ -38,6 +40,7 @@ func (c serveCommand) Run(ctx context.Context, std streams) error {
 	}
 	config := c.config(app.ModeServe, std)
 	config.Files, config.Listen, config.DrainTimeout, config.NATSLoss = files, c.Listen, c.DrainTimeout, app.LossPolicy(c.NATSLoss)
+	config.DrainCode = c.DrainCode
 	// Not in dev, where SIGHUP says that the terminal is gone.
 	reopen := make(chan os.Signal, 1)
 	signal.Notify(reopen, syscall.SIGHUP)

@@ -60,6 +60,8 @@ type Config struct {
 	NATSLoss LossPolicy
 	// DrainTimeout is how long a stop may spread the closing of clients; 0 closes them all at once.
 	DrainTimeout time.Duration
+	// DrainCode is the close code of clients that a stop closes: 1001, also when it is 0, or 1012.
+	DrainCode int
 	// Run is a command to keep running beside the gateway; empty for none.
 	Run string
 	// LogFormat is how log records are written.

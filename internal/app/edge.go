@@ -35,6 +35,7 @@ type incarnation struct {
 type edgeSlot struct {
 	current atomic.Pointer[incarnation]
 	remote  *bus.Connections
+	ended   chan struct{} // closed when the edge has stopped
 }
 
 // Callbacks serves @connections on the admin listener.
@@ -68,7 +69,7 @@ func (p *process) startRemote(context.Context, context.CancelCauseFunc) error {
 	if err != nil {
 		return err
 	}
-	p.edge = &edgeSlot{remote: remote}
+	p.edge = &edgeSlot{remote: remote, ended: make(chan struct{})}
 	p.life.onStop("remote connections", func(context.Context) error { remote.Close(); return nil })
 	return nil
 }
@@ -85,7 +86,7 @@ func (p *process) startEdge(ctx context.Context, fail context.CancelCauseFunc) e
 	p.addresses.Data = address
 	// The edge must outlive ctx: it drains when its turn to stop has come.
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
+	ended := p.edge.ended
 	p.life.onStop("edge", func(ctx context.Context) error {
 		stop()
 		select {
@@ -128,7 +129,7 @@ func (p *process) openEdge(ctx context.Context, listen string) (*incarnation, st
 	}
 	in.server, err = edge.New(edge.Config{
 		Listen: listen, Certificate: p.certificate, Domain: p.config.Domain, Live: &p.live, Sender: in.client, Invoker: in.client, Journal: in.journal,
-		Remote: p.edge.remote, Lease: p.store.Leased, Callbacks: p.callbackPolicy(), Keys: p.keys, DrainTimeout: p.config.DrainTimeout,
+		Remote: p.edge.remote, Lease: p.store.Leased, Callbacks: p.callbackPolicy(), Keys: p.keys, DrainTimeout: p.config.DrainTimeout, DrainCode: edge.DrainCode(p.config.DrainCode),
 		Observe: p.observe, Observing: p.observing, AccessLog: p.accessLog.Write, Authorizers: p.authorizers(in.client), Logger: p.logger,
 		TracerProvider: p.telemetry.TracerProvider, MeterProvider: p.telemetry.MeterProvider,
 	})
@@ -153,12 +154,15 @@ func (p *process) openEdge(ctx context.Context, listen string) (*incarnation, st
 
 // closeEdge undoes openEdge, as far as that came.
 func (p *process) closeEdge(in *incarnation) {
-	if in.commands != nil {
-		in.commands.Close()
-	}
-	if in.client != nil {
-		in.client.Close()
-	}
+	// The subjects last: as long as the id is leased, callbacks ask here, and get 410.
+	defer func() {
+		if in.commands != nil {
+			in.commands.Close()
+		}
+		if in.client != nil {
+			in.client.Close()
+		}
+	}()
 	if in.journal == nil {
 		return
 	}

@@ -240,7 +240,41 @@ func TestSlowReaderOfItsOwnAnswers(t *testing.T) {
 func (k *socket) queuedBytes() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.out.size()
+	if k.out == nil {
+		return 0
+	}
+	return k.out.bytes
+}
+
+// A message that is larger than the queue passes, and while it is written the queue takes what it holds behind it.
+func TestQueueBehindALargeMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newPipeWorld(t, chatAPI(withLimits(func(l *gateway.LimitSettings) {
+			l.SendQueueBytes, l.PingIntervalSeconds = ptr(1024), ptr(0)
+		})))
+		defer w.end()
+		c := w.connect()
+		synctest.Wait()
+		post := func(size int) error {
+			return w.Connections().Post(t.Context(), c.ref(), gateway.Push{Body: []byte(strings.Repeat("x", size))})
+		}
+		if err := post(100_000); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := post(500); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := post(500); gateway.ErrorCode(err) != gateway.CodeSlowClient {
+			t.Errorf("into a full queue: %v", err)
+		}
+		for _, size := range []int{100_000, 500, 500} {
+			c.wantText(strings.Repeat("x", size))
+		}
+		_ = c.Close()
+		w.wantDisconnect(c, 1006, reasonLost)
+	})
 }
 
 // Shorter limits of a new deployment reach sockets that are open.

@@ -61,10 +61,14 @@ type outgoing struct {
 // waits reports whether something waits to be written.
 func (o *outgoing) waits() bool { return o != nil && (len(o.queue) > 0 || o.flushing) }
 
-// size is how many bytes wait.
-func (o *outgoing) size() int {
-	if o == nil {
+// counted is how many of the bytes that wait count against bound. A message that is larger than the bound by itself does
+// not while it is written: else nothing could follow it until a slow client has most of it.
+func (o *outgoing) counted(bound int) int {
+	switch {
+	case o == nil || len(o.queue) == 0:
 		return 0
+	case len(o.queue[0].b) > bound:
+		return o.bytes - len(o.queue[0].rest())
 	}
 	return o.bytes
 }

@@ -80,7 +80,7 @@ func (k *socket) mayRead(p *router.Program, limits gateway.Limits) readVerdict {
 	case k.judging, int(k.inFlight) >= p.MaxInFlight():
 		k.paused = true
 		return readStop
-	case k.out.size() >= limits.SendQueueBytes && k.out.size() > 0:
+	case k.out.counted(limits.SendQueueBytes) >= limits.SendQueueBytes:
 		k.paused = true
 		k.fullLocked(limits.SlowClient)
 		return readStop

@@ -55,8 +55,7 @@ func (k *socket) mayPushLocked(size int, limits gateway.Limits) error {
 // roomForLocked reports whether the queue takes so many bytes. An empty one takes any message: SendQueueBytes may be
 // smaller than the largest of them.
 func (k *socket) roomForLocked(size int, limits gateway.Limits) bool {
-	waiting := k.out.size()
-	return waiting == 0 || waiting+size <= limits.SendQueueBytes
+	return k.out == nil || len(k.out.queue) == 0 || k.out.counted(limits.SendQueueBytes)+size <= limits.SendQueueBytes
 }
 
 // answer sends a message that the client waits for. A closing socket drops it.
@@ -71,7 +70,7 @@ func (k *socket) answer(op ws.OpCode, payload []byte, limits gateway.Limits) {
 	}
 	k.sendLocked(buf)
 	k.touch(k.server.now())
-	if k.out.size() >= limits.SendQueueBytes {
+	if k.out.counted(limits.SendQueueBytes) >= limits.SendQueueBytes {
 		k.fullLocked(limits.SlowClient)
 	}
 }
@@ -199,7 +198,10 @@ func (k *socket) written(n int, err error) bool {
 func (k *socket) roomLocked() {
 	const half = 2
 	p := k.server.program(k.conn.API, k.conn.Stage)
-	if p == nil || k.out.size() > p.Limits().SendQueueBytes/half {
+	if p == nil {
+		return
+	}
+	if bound := p.Limits().SendQueueBytes; k.out.counted(bound) > bound/half {
 		return
 	}
 	k.fullSince = 0

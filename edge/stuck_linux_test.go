@@ -52,7 +52,7 @@ func TestClientsThatNeverRead(t *testing.T) {
 		// sendBufferCost is what Linux may use for sendBufferBytes: it doubles the figure, and overshoots by one write.
 		sendBufferCost = 2*sendBufferBytes + flushBytes
 	)
-	for _, queue := range []int{1 << 20, 128 << 10, 64 << 10} {
+	for _, queue := range []int{1 << 20, 128 << 10, gateway.Profile(gateway.ProfileDefault, gateway.ProtocolWebSocket).SendQueueBytes} {
 		for _, size := range []int{128, 2000, 60_000} {
 			t.Run(fmt.Sprintf("queue %d, messages of %d", queue, size), func(t *testing.T) {
 				w := newWorld(t, chatAPI(withLimits(func(l *gateway.LimitSettings) {

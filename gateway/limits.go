@@ -45,7 +45,7 @@ type Limits struct {
 	MaxConnection   time.Duration // 0: none
 	PingInterval    time.Duration // 0: the server sends no pings
 	PongTimeout     time.Duration // after a ping; 0: none
-	SendQueueBytes  int           // what may wait for a client that reads slowly
+	SendQueueBytes  int           // what may wait for a client that reads slowly, beside one larger message that is being written
 	SlowClient      time.Duration // how long the queue may stay full before the client is closed with 1008
 	Integration     time.Duration // what an integration without timeoutInMillis gets
 	MaxBodyBytes    int           // an HTTP request's body
@@ -124,7 +124,7 @@ func Profile(name LimitProfile, p Protocol) Limits {
 		MaxFrameBytes:   mib,
 		PingInterval:    60 * time.Second,
 		PongTimeout:     20 * time.Second,
-		SendQueueBytes:  mib,
+		SendQueueBytes:  64 * kib,
 		SlowClient:      10 * time.Second,
 		Integration:     MaxWebSocketMillis * time.Millisecond,
 		MaxBodyBytes:    MaxBodyCeiling,
@@ -136,7 +136,6 @@ func Profile(name LimitProfile, p Protocol) Limits {
 		l.IdleTimeout = 10 * time.Minute
 		l.MaxConnection = 2 * time.Hour
 		l.PingInterval, l.PongTimeout = 0, 0
-		l.SendQueueBytes = 128 * kib
 		l.Binary = BinaryRefuse
 	}
 	if p == ProtocolHTTP {

@@ -28,10 +28,6 @@ func (c *check) checkLimits() {
 		c.checkFigure(f)
 	}
 	c.checkPayloadCap(s)
-	if s.SendQueueBytes != nil && *s.SendQueueBytes < c.limits.MaxMessageBytes {
-		c.fault(at("limits", "sendQueueBytes"), "the queue is smaller than one message",
-			fmt.Sprintf("at least maxMessageBytes, which is %d", c.limits.MaxMessageBytes))
-	}
 }
 
 func (c *check) checkFigure(f gateway.Figure) {
@@ -67,10 +63,6 @@ func effectiveLimits(api *gateway.API, config Config) gateway.Limits {
 	if most := payloadCap(api, config); most > 0 {
 		l.MaxMessageBytes = min(l.MaxMessageBytes, most)
 		l.MaxBodyBytes = min(l.MaxBodyBytes, most)
-	}
-	if api.Limits == nil || api.Limits.SendQueueBytes == nil {
-		// A queue that the definition does not size must take the largest message that it allows.
-		l.SendQueueBytes = max(l.SendQueueBytes, l.MaxMessageBytes)
 	}
 	return l
 }

@@ -163,7 +163,7 @@ func limitAnnotations() map[string]annotation {
 		},
 		"LimitSettings.sendQueueBytes": {
 			description: "How many bytes may wait for a client that reads slowly; what is over is refused with status 429. " +
-				"At least maxMessageBytes. default: 1 MiB, aws: 128 KiB.",
+				"It may be less than a message: one that is larger is taken when nothing waits. Both profiles: 64 KiB.",
 		},
 		"LimitSettings.slowClientSeconds": {
 			description: "Closes a client with code 1008 when its queue stays full for so long. Both profiles: 10.",

@@ -76,6 +76,8 @@ type Config struct {
 
 	// HandshakeTimeout bounds a connection's TLS handshake and first request head together; 0 means 10 s.
 	HandshakeTimeout time.Duration
+	// AddressLimit bounds new connections of one client address; the zero value is no limit.
+	AddressLimit AddressLimit
 	// DrainTimeout is the time over which Drain spreads its closes; 0 closes all at once.
 	DrainTimeout time.Duration
 	// DrainCode is the close code that Drain gives to clients; 0 means DrainGoingAway.

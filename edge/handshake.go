@@ -59,10 +59,12 @@ func newHandshake(nc net.Conn, early []byte, head requestHead) *handshake {
 func (s *Server) upgrade(h *handshake) {
 	h.arrived, h.scheme = s.now(), s.scheme()
 	tellScheme(h.head.header, h.scheme)
+	if s.addresses != nil && !s.addresses.allow(peerIP(h.nc.RemoteAddr().String()), h.arrived) {
+		s.turnAway(h, refusalTooMany(), stepAddressRate)
+		return
+	}
 	if !s.enter() {
-		s.metrics.handshake("", "", http.StatusServiceUnavailable, stepCapacity)
-		_ = writeAnswer(h.nc, refusalUnavailable())
-		_ = h.nc.Close()
+		s.turnAway(h, refusalUnavailable(), stepCapacity)
 		return
 	}
 	defer s.leave()
@@ -85,6 +87,13 @@ func (s *Server) upgrade(h *handshake) {
 	// Told before the client can send anything, so that records are in order.
 	s.handshakeTold(h, http.StatusSwitchingProtocols, "", nil)
 	s.open(h)
+}
+
+// turnAway refuses a handshake at the door: nothing is known of it, and nobody waits until its client has read the answer.
+func (s *Server) turnAway(h *handshake, r *handshakeRefusal, by step) {
+	s.metrics.handshake("", "", r.status, by)
+	_ = writeAnswer(h.nc, r)
+	_ = h.nc.Close()
 }
 
 func asRefusal(err error) *handshakeRefusal {

@@ -54,6 +54,11 @@ func refusalUnavailable() *handshakeRefusal {
 	return refuseWith(http.StatusServiceUnavailable, gateway.CodeUnavailable, "Service Unavailable", [2]string{"Retry-After", "1"})
 }
 
+// refusalTooMany asks a client to come back that opens connections faster than an address may.
+func refusalTooMany() *handshakeRefusal {
+	return refuseWith(http.StatusTooManyRequests, gateway.CodeThrottled, "Too Many Requests", [2]string{"Retry-After", "1"})
+}
+
 // refusalOf is the answer to a $connect that failed (contract/websocket-api.md §4.2).
 func refusalOf(err error) *handshakeRefusal {
 	code := gateway.ErrorCode(err)

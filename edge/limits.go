@@ -21,6 +21,8 @@ const (
 	// maxJournalWaiters is how many of them may wait while the journal is unhealthy; the rest get 503 at once, so that a
 	// JetStream fail-over does not eat the slots of every API.
 	maxJournalWaiters = 1024
+	// maxAddresses is how many client addresses with a token missing are known at a time: 8 MiB of them.
+	maxAddresses = 1 << 16
 	// journalWait is how long an upgrade waits for JetStream (DESIGN §3.6).
 	journalWait = 10 * time.Second
 	// defaultHandshakeTimeout bounds the first request head.

@@ -31,17 +31,18 @@ type step string
 
 // The steps in their order.
 const (
-	stepCapacity   step = "capacity" // too many handshakes are under way, or the process stops
-	stepAddress    step = "address"
-	stepUpgrade    step = "upgrade" // RFC 6455, and the origin list
-	stepThrottle   step = "throttle"
-	stepIdentity   step = "identity"
-	stepAuthorizer step = "authorizer"
-	stepScopes     step = "scopes"
-	stepAPIKey     step = "api_key"
-	stepParameters step = "parameters"
-	stepRecord     step = "record"
-	stepConnect    step = "integration"
+	stepAddressRate step = "address_rate"
+	stepCapacity    step = "capacity" // too many handshakes are under way, or the process stops
+	stepAddress     step = "address"
+	stepUpgrade     step = "upgrade" // RFC 6455, and the origin list
+	stepThrottle    step = "throttle"
+	stepIdentity    step = "identity"
+	stepAuthorizer  step = "authorizer"
+	stepScopes      step = "scopes"
+	stepAPIKey      step = "api_key"
+	stepParameters  step = "parameters"
+	stepRecord      step = "record"
+	stepConnect     step = "integration"
 )
 
 // throttleScope is whose bucket was empty.

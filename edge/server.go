@@ -58,10 +58,11 @@ type Server struct {
 	broadcasts broadcastPool
 	texts      sharedTexts
 
-	besides        sync.WaitGroup // messages handled beside their readers
-	upgrades       chan struct{}  // a slot for each handshake under way
-	journalWaiters chan struct{}  // a slot for each that waits for an unhealthy journal
-	validations    chan struct{}  // a slot for each message that is held to a model
+	besides        sync.WaitGroup  // messages handled beside their readers
+	addresses      *addressLimiter // nil without a limit
+	upgrades       chan struct{}   // a slot for each handshake under way
+	journalWaiters chan struct{}   // a slot for each that waits for an unhealthy journal
+	validations    chan struct{}   // a slot for each message that is held to a model
 
 	ctx    context.Context //nolint:containedctx // the server's life: ends what waits when Serve returns
 	cancel context.CancelFunc
@@ -98,7 +99,8 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		cfg: c, tls: newTLSConfig(c.Certificate), log: c.Logger, metrics: m, tracing: newTracing(c.TracerProvider),
 		hub: newHub(), held: newHolding(), engine: newEngine(), wheel: newWheel(c.Now()),
-		upgrades: make(chan struct{}, maxUpgrades), journalWaiters: make(chan struct{}, maxJournalWaiters),
+		addresses: newAddressLimiter(c.AddressLimit),
+		upgrades:  make(chan struct{}, maxUpgrades), journalWaiters: make(chan struct{}, maxJournalWaiters),
 		// More validations at once than cores end no sooner, and each takes a hundred times its message's memory.
 		validations: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		done:        make(chan struct{}), leaving: make(map[*socket]struct{}),

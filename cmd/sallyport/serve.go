@@ -16,6 +16,8 @@ type serveCommand struct {
 	Listen       string        `default:":8080" placeholder:"ADDRESS" help:"Clients connect here (${default})."`
 	NATSLoss     string        `name:"nats-loss" default:"close" enum:"close,keep" help:"What becomes of clients when NATS is away for more than 12 s: close closes them with 1013, keep holds them until another edge has told their backend that they are gone (${default})."`
 	DrainTimeout time.Duration `default:"5s" help:"How long a stop may spread the closing of clients (${default})."`
+	AddressRate  float64       `placeholder:"RATE" help:"New WebSocket connections a second of one client address, more get 429; 0 for no limit (${default})." default:"0"`
+	AddressBurst int           `placeholder:"COUNT" help:"Connections that an address may open at once after a pause, with --address-rate (${default})." default:"20"`
 	DrainCode    int           `default:"1001" enum:"1001,1012" help:"Close code of the clients that a stop closes: 1001 (going away) or 1012 (service restart) (${default})."`
 }
 
@@ -40,7 +42,7 @@ func (c serveCommand) Run(ctx context.Context, std streams) error {
 	}
 	config := c.config(app.ModeServe, std)
 	config.Files, config.Listen, config.DrainTimeout, config.NATSLoss = files, c.Listen, c.DrainTimeout, app.LossPolicy(c.NATSLoss)
-	config.DrainCode = c.DrainCode
+	config.DrainCode, config.AddressRate, config.AddressBurst = c.DrainCode, c.AddressRate, c.AddressBurst
 	// Not in dev, where SIGHUP says that the terminal is gone.
 	reopen := make(chan os.Signal, 1)
 	signal.Notify(reopen, syscall.SIGHUP)

@@ -62,6 +62,10 @@ type Config struct {
 	DrainTimeout time.Duration
 	// DrainCode is the close code of clients that a stop closes: 1001, also when it is 0, or 1012.
 	DrainCode int
+	// AddressRate is how many connections a second one client address may open, AddressBurst how many at once after a pause;
+	// a rate of 0 is no limit.
+	AddressRate  float64
+	AddressBurst int
 	// Run is a command to keep running beside the gateway; empty for none.
 	Run string
 	// LogFormat is how log records are written.
@@ -158,6 +162,9 @@ func (c *Config) check() error {
 	}
 	if !loopback(c.Admin) {
 		return Usagef("--admin %s: the admin listener takes loopback addresses only, since it has no TLS and shows health and metrics to everybody", c.Admin)
+	}
+	if c.AddressRate < 0 || c.AddressRate > 0 && c.AddressBurst < 1 {
+		return Usagef("--address-rate and --address-burst: the rate must not be negative, and with a rate the burst is at least 1")
 	}
 	if c.NATS.URL == "" && !loopback(c.NATSListen) {
 		return Usagef("--nats-listen %s: the embedded NATS server asks for no credentials and so binds loopback only; for other machines run a NATS cluster with accounts and give --nats URL", c.NATSListen)

@@ -130,7 +130,8 @@ func (p *process) openEdge(ctx context.Context, listen string) (*incarnation, st
 	in.server, err = edge.New(edge.Config{
 		Listen: listen, Certificate: p.certificate, Domain: p.config.Domain, Live: &p.live, Sender: in.client, Invoker: in.client, Journal: in.journal,
 		Remote: p.edge.remote, Lease: p.store.Leased, Callbacks: p.callbackPolicy(), Keys: p.keys, DrainTimeout: p.config.DrainTimeout, DrainCode: edge.DrainCode(p.config.DrainCode),
-		Observe: p.observe, Observing: p.observing, AccessLog: p.accessLog.Write, Authorizers: p.authorizers(in.client), Logger: p.logger,
+		AddressLimit: edge.AddressLimit{Rate: p.config.AddressRate, Burst: p.config.AddressBurst},
+		Observe:      p.observe, Observing: p.observing, AccessLog: p.accessLog.Write, Authorizers: p.authorizers(in.client), Logger: p.logger,
 		TracerProvider: p.telemetry.TracerProvider, MeterProvider: p.telemetry.MeterProvider,
 	})
 	if err != nil {

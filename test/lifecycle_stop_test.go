@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/sallyport/sallyport/gateway"
 )
 
 // stopLimit is what a stop may take when the drain is at once (DESIGN §4), and what a busy machine may add.
@@ -28,16 +30,21 @@ func natsOf(t *testing.T, url string) *nats.Conn {
 	return nc
 }
 
-// SIGTERM: the listeners close, every client gets 1001, the backend hears of each, and the process ends with 0.
+// SIGTERM: every client gets 1001, or 1012 where that is asked, the listeners close, the backend hears of each, and the process ends with 0.
 func TestSIGTERM(t *testing.T) {
 	t.Parallel()
-	for name, args := range map[string][]string{
-		"dev": {"dev"}, "serve": {"serve", "--drain-timeout", "1s"},
+	going, restart := gateway.Close{Code: 1001, Reason: "Going away"}, gateway.Close{Code: 1012, Reason: "Service restart"}
+	for name, test := range map[string]struct {
+		args []string
+		want gateway.Close
+	}{
+		"dev": {[]string{"dev"}, going}, "serve": {[]string{"serve", "--drain-timeout", "1s"}, going},
+		"restart": {[]string{"serve", "--drain-timeout", "1s", "--drain-code", "1012"}, restart},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			p := startProcess(t, args[0], append(args[1:], "--data", filepath.Join(dir, "data"),
+			p := startProcess(t, test.args[0], append(test.args[1:], "--data", filepath.Join(dir, "data"),
 				write(t, dir, "chat.yaml", natsChat+"stages: {dev: {}}\n"))...)
 			events := serveSubject(t, natsOf(t, p.NATS), "sallyport.chat.dev.ws.*", reply(""))
 			const clients = 5
@@ -50,7 +57,7 @@ func TestSIGTERM(t *testing.T) {
 			began := time.Now()
 			p.terminate()
 			for _, u := range users {
-				if frame := u.closed(); frame.Code != 1001 || frame.Reason != "Going away" {
+				if frame := u.closed(); int(frame.Code) != test.want.Code || frame.Reason != test.want.Reason {
 					t.Errorf("a client was closed with %v", frame)
 				}
 			}
@@ -64,7 +71,7 @@ func TestSIGTERM(t *testing.T) {
 			})
 			for range clients {
 				_, c := next(t, events)
-				if c.EventType != "DISCONNECT" || c.DisconnectStatusCode != 1001 || !open[string(c.ConnectionID)] {
+				if c.EventType != "DISCONNECT" || c.DisconnectStatusCode != test.want.Code || !open[string(c.ConnectionID)] {
 					t.Errorf("the backend got %s of %s, %d", c.EventType, c.ConnectionID, c.DisconnectStatusCode)
 				}
 				delete(open, string(c.ConnectionID)) // each once

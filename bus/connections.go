@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"hash/maphash"
 	"iter"
 	"log/slog"
 	"strconv"
@@ -32,8 +33,8 @@ type ConnectionsConfig struct {
 	Subjects Subjects
 	// Edge is the incarnation whose sockets these are.
 	Edge gateway.EdgeID
-	// Local runs the commands. Its methods are called one after the other, in the order of arrival, so that pushes keep
-	// their order; they must not block.
+	// Local runs the commands. For one connection its methods are called one after the other, in the order of arrival, so
+	// that pushes keep their order; for different ones they may be called concurrently. They must not block.
 	Local gateway.Connections
 	// List yields the live connections of this edge; nil is none. It may be called concurrently.
 	List iter.Seq[gateway.ConnectionStatus]
@@ -54,6 +55,8 @@ type ConnectionServer struct {
 	subs   []*nats.Subscription
 	ctx    context.Context // of running commands and listings; canceled by Close
 	cancel context.CancelFunc
+	lanes  []*lane
+	seed   maphash.Seed // decides which connection is in which lane
 
 	mu       sync.Mutex // guards listings and closed, and lists.Add against Close
 	listings int
@@ -79,6 +82,7 @@ func ServeConnections(c ConnectionsConfig) (*ConnectionServer, error) {
 	}
 	s := &ConnectionServer{config: c, logger: orDiscard(c.Logger), trace: newTracing(c.TracerProvider, false)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.startLanes()
 	if err := s.subscribe(); err != nil {
 		s.Close()
 		return nil, err
@@ -112,7 +116,7 @@ func (s *ConnectionServer) subscribe() error {
 	return s.config.Conn.subscribed(before, wanted)
 }
 
-// onCommand runs one post, get or delete.
+// onCommand takes one post, get or delete.
 func (s *ConnectionServer) onCommand(m *nats.Msg) {
 	ref, _, verb, err := s.config.Subjects.ParseConnection(m.Subject)
 	if err == nil {
@@ -120,6 +124,12 @@ func (s *ConnectionServer) onCommand(m *nats.Msg) {
 	} else {
 		err = gateway.Errorf(gateway.CodeBadRequest, "not a connection command")
 	}
+	s.take(command{m, ref, verb, err})
+}
+
+// run runs a command.
+func (s *ConnectionServer) run(c command) {
+	m, ref, verb, err := c.message, c.ref, c.verb, c.err
 	ctx := s.ctx
 	if verb != VerbPost { // a push is taken or refused at once, and comes by the hundred thousand
 		var cancel context.CancelFunc
@@ -300,4 +310,7 @@ func (s *ConnectionServer) Close() {
 	}
 	s.cancel()
 	s.lists.Wait()
+	for _, l := range s.lanes {
+		<-l.ended
+	}
 }

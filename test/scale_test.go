@@ -133,6 +133,8 @@ func TestFanInOverThreeEdges(t *testing.T) {
 		})
 	}
 	listening.Wait()
+	of, _ := nc.subscriptions(t)
+	t.Logf("subscriptions of an edge: %d", of["sallyport edge-0"])
 	room.mu.Lock()
 	defer room.mu.Unlock()
 	if prefixes := room.edges(); len(room.members) != edges*each || len(prefixes) != edges {

@@ -5,6 +5,9 @@
 // responder of another server, such as a backend for the route `work` of bench/testdata/bench.yaml:
 //
 //	go run ./bench/peers/nats --nats nats://127.0.0.1:4222 --subject sallyport.bench.dev.ws.work
+//
+// With --wait or --spin a request takes that time, and with --at-once so many at the same time: bench/workers.sh shows by it
+// what more backend processes bring.
 package main
 
 import (
@@ -27,9 +30,13 @@ func main() {
 	ws := flag.String("ws", "", "run nats-server with a WebSocket listener at this `address`")
 	url := flag.String("nats", "", "answer requests at this NATS `URL`")
 	subject := flag.String("subject", "bench.work", "answer requests on this `subject`")
+	var w work
+	flag.DurationVar(&w.wait, "wait", 0, "wait so long before each answer")
+	flag.DurationVar(&w.spin, "spin", 0, "compute so long before each answer")
+	flag.IntVar(&w.atOnce, "at-once", 0, "answer so many requests at the same time; 0 is one after the other")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *ws, *url, *subject)
+	err := run(ctx, *ws, *url, *subject, w)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "nats:", err)
@@ -38,7 +45,7 @@ func main() {
 }
 
 // run serves until ctx ends.
-func run(ctx context.Context, ws, url, subject string) error {
+func run(ctx context.Context, ws, url, subject string, w work) error {
 	var options []nats.Option
 	switch {
 	case ws != "":
@@ -59,14 +66,17 @@ func run(ctx context.Context, ws, url, subject string) error {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.QueueSubscribe(subject, "bench", func(m *nats.Msg) { _ = m.Respond(m.Data) }); err != nil {
+	r := newResponder(w)
+	sub, err := conn.QueueSubscribe(subject, "bench", r.on)
+	if err != nil {
 		return err
 	}
+	defer r.stop()
 	if err := conn.Flush(); err != nil {
 		return err
 	}
 	<-ctx.Done()
-	return nil
+	return sub.Unsubscribe()
 }
 
 // startTimeout bounds the start, which takes milliseconds.

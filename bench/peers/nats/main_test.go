@@ -22,7 +22,9 @@ func TestRespondsOverWebSocket(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, address, "", "bench.work") }()
+	go func() {
+		ended <- run(ctx, address, "", "bench.work", work{wait: time.Millisecond, spin: time.Microsecond, atOnce: 4})
+	}()
 	defer func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -59,7 +61,7 @@ func await(t *testing.T, address string) {
 
 func TestUsage(t *testing.T) {
 	for _, ws := range []string{"", "nowhere", "127.0.0.1:x"} {
-		if err := run(t.Context(), ws, "", "x"); err == nil {
+		if err := run(t.Context(), ws, "", "x", work{}); err == nil {
 			t.Errorf("--ws %q is taken", ws)
 		}
 	}

@@ -73,8 +73,10 @@ func Run(ctx context.Context, c Config) error {
 	if err == nil {
 		p.started.Store(true)
 		p.announce()
-		p.attend(ctx)
+		p.notifier.ready(p.status)
+		<-ctx.Done()
 		p.stopping.Store(true)
+		p.notifier.stopping(p.config.DrainTimeout + stopTimeout)
 		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 			err = cause
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,11 +24,14 @@ const (
 )
 
 // notifier tells a service manager such as systemd how the process fares: datagrams of NAME=VALUE lines on the socket
-// that NOTIFY_SOCKET names (sd_notify(3)). A nil notifier tells nobody. It is used by one goroutine at a time.
+// that NOTIFY_SOCKET names (sd_notify(3)). A nil notifier tells nobody. Its methods may be called concurrently, close once.
 type notifier struct {
 	conn *net.UnixConn
 	// watchdog is the time within which the manager wants a sign of life; 0 when it wants none.
 	watchdog time.Duration
+
+	closed    chan struct{}
+	attending sync.WaitGroup
 }
 
 // newNotifier looks into the environment; without NOTIFY_SOCKET it returns nil. A name that begins with @ is one of
@@ -44,7 +48,7 @@ func newNotifier(getenv func(string) string) (*notifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("NOTIFY_SOCKET: %w", err)
 	}
-	return &notifier{conn: conn, watchdog: watchdogTime(getenv)}, nil
+	return &notifier{conn: conn, watchdog: watchdogTime(getenv), closed: make(chan struct{})}, nil
 }
 
 // watchdogTime reads WATCHDOG_USEC, which is meant for us when WATCHDOG_PID is missing or our own.
@@ -60,9 +64,9 @@ func watchdogTime(getenv func(string) string) time.Duration {
 }
 
 func (n *notifier) close() {
-	if n != nil {
-		_ = n.conn.Close() // nothing is buffered
-	}
+	close(n.closed)
+	n.attending.Wait()
+	_ = n.conn.Close() // nothing is buffered
 }
 
 // tell sends lines as one datagram, so that the manager takes them together. What it does not take is not sent again:
@@ -77,21 +81,25 @@ func (n *notifier) tell(lines ...string) {
 	_, _ = n.conn.Write([]byte(strings.Join(lines, "\n") + "\n"))
 }
 
-// ready says that the process takes traffic.
-func (n *notifier) ready(status string) { n.tell("READY=1", "STATUS="+oneLine(status)) }
+// ready says that the process takes traffic, and keeps the manager informed of its state from then on, until close.
+func (n *notifier) ready(state func() string) {
+	if n == nil {
+		return
+	}
+	now := state()
+	n.tell("READY=1", "STATUS="+oneLine(now))
+	n.attending.Go(func() { n.attend(now, state) })
+}
 
 // stopping says that the process ends by itself within at most the given time, however short the manager's own limit is.
 func (n *notifier) stopping(within time.Duration) {
 	n.tell("STOPPING=1", "STATUS=stopping: clients are closed", "EXTEND_TIMEOUT_USEC="+strconv.FormatInt(within.Microseconds(), 10))
 }
 
-// attend tells the state when it changes, and gives the signs of life that the watchdog wants, until ctx ends. Each
-// sign follows a look at the state, so that a process whose locks hang is restarted, and not one that merely waits for
-// NATS.
-func (n *notifier) attend(ctx context.Context, told string, state func() string) {
-	if n == nil {
-		return
-	}
+// attend tells the state when it changes, and gives the signs of life that the watchdog wants, also during a drain, which
+// may take longer than the manager waits for one. Each sign follows a look at the state, so that a process whose locks hang
+// is restarted, and not one that merely waits for NATS.
+func (n *notifier) attend(told string, state func() string) {
 	every := statusEvery
 	if n.watchdog > 0 {
 		every = min(every, n.watchdog/watchdogShare)
@@ -100,7 +108,7 @@ func (n *notifier) attend(ctx context.Context, told string, state func() string)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-n.closed:
 			return
 		case <-ticker.C:
 		}
@@ -131,18 +139,6 @@ func (p *process) startNotify(context.Context, context.CancelCauseFunc) error {
 	p.notifier = n
 	p.life.onStop("service manager", func(context.Context) error { n.close(); return nil })
 	return nil
-}
-
-// attend says that the process is ready, keeps the service manager informed until ctx ends, and then says that it stops.
-func (p *process) attend(ctx context.Context) {
-	status := p.status()
-	p.notifier.ready(status)
-	if p.notifier == nil {
-		<-ctx.Done()
-		return
-	}
-	p.notifier.attend(ctx, status, p.status)
-	p.notifier.stopping(p.config.DrainTimeout + stopTimeout)
 }
 
 // status is the state in one line.

@@ -1,14 +1,13 @@
 package app
 
 import (
-	"context"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -66,41 +65,34 @@ func TestNotifierTellsTheManager(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer n.close()
-			n.ready("ready")
+			var state atomic.Value
+			state.Store("ready")
+			n.ready(func() string { return state.Load().(string) })
 			if got, want := m.hear(), "READY=1\nSTATUS=ready\n"; got != want {
-				t.Errorf("%q, want %q", got, want)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			attended := make(chan struct{})
-			states := make(chan string, 1)
-			states <- "not ready: NATS is not\nconnected"
-			last := "ready"
-			go func() {
-				defer close(attended)
-				n.attend(ctx, last, func() string {
-					select {
-					case last = <-states:
-					default:
-					}
-					return last
-				})
-			}()
-			if got, want := m.hear(), "STATUS=not ready: NATS is not connected\nWATCHDOG=1\n"; got != want {
 				t.Errorf("%q, want %q", got, want)
 			}
 			if got, want := m.hear(), "WATCHDOG=1\n"; got != want {
 				t.Errorf("%q, want %q: the state did not change", got, want)
 			}
-			cancel()
-			<-attended
+			state.Store("not ready: NATS is not\nconnected")
+			m.awaits("STATUS=not ready: NATS is not connected\nWATCHDOG=1\n")
 			n.stopping(8 * time.Second)
-			for got := m.hear(); got != "STOPPING=1\nSTATUS=stopping: clients are closed\nEXTEND_TIMEOUT_USEC=8000000\n"; got = m.hear() {
-				if got != "WATCHDOG=1\n" {
-					t.Fatalf("%q came where STOPPING=1 was due", got)
-				}
+			m.awaits("STOPPING=1\nSTATUS=stopping: clients are closed\nEXTEND_TIMEOUT_USEC=8000000\n")
+			if got, want := m.hear(), "WATCHDOG=1\n"; got != want {
+				t.Errorf("%q, want %q: a drain needs signs of life too", got, want)
 			}
+			n.close()
 		})
+	}
+}
+
+// awaits fails when something else than signs of life comes before want.
+func (m *manager) awaits(want string) {
+	m.t.Helper()
+	for got := m.hear(); got != want; got = m.hear() {
+		if got != "WATCHDOG=1\n" {
+			m.t.Fatalf("%q came where %q was due", got, want)
+		}
 	}
 }
 
@@ -112,26 +104,25 @@ func TestAHungStateGivesNoSignOfLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.close()
-	ctx, cancel := context.WithCancel(t.Context())
-	asked, free, attended := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	ask := sync.OnceFunc(func() { close(asked) }) // a tick that came with the end may ask again
-	go func() {
-		defer close(attended)
-		n.attend(ctx, "ready", func() string {
-			ask()
+	asked, free := make(chan struct{}), make(chan struct{})
+	looks := 0
+	n.ready(func() string {
+		if looks++; looks == 2 { // the first after the start
+			close(asked)
 			<-free
-			cancel()
-			return "ready"
-		})
-	}()
+		}
+		return "ready"
+	})
+	if got, want := m.hear(), "READY=1\nSTATUS=ready\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	<-asked
 	n.tell("MAINPID=1") // a mark: nothing came before it
 	if got := m.hear(); got != "MAINPID=1\n" {
 		t.Errorf("%q was told while the state hung", got)
 	}
 	close(free)
-	<-attended
+	n.close()
 }
 
 func TestWithoutAManagerNobodyIsTold(t *testing.T) {
@@ -139,10 +130,8 @@ func TestWithoutAManagerNobodyIsTold(t *testing.T) {
 	if n != nil || err != nil {
 		t.Fatalf("%v, %v", n, err)
 	}
-	n.ready("ready")
+	n.ready(func() string { return "ready" })
 	n.stopping(time.Second)
-	n.attend(t.Context(), "", func() string { return "" })
-	n.close()
 	for _, name := range []string{"notify", "tcp:host:1", filepath.Join(t.TempDir(), "absent")} {
 		if n, err := newNotifier(environment("NOTIFY_SOCKET", name)); n != nil || err == nil || !strings.Contains(err.Error(), "NOTIFY_SOCKET") {
 			t.Errorf("%s: %v, %v", name, n, err)

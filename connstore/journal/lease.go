@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -115,32 +116,64 @@ func (l *leases) publish(ctx context.Context, m *nats.Msg, expect uint64, ttl ti
 // listTimeout bounds the reading of all leases, which are few: a JetStream that goes away in the middle says nothing.
 const listTimeout = 10 * time.Second
 
-// all returns the live leases.
+// all returns the live leases. A watcher says that it has told all there is when the server's count of what is left
+// reaches 0, and that count errs while keys are written; so what the stream knows and the watcher did not tell is read key
+// by key.
 func (l *leases) all(ctx context.Context) (map[gateway.EdgeID]leaseRecord, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	w, err := l.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	info, err := l.stream.Info(ctx, jetstream.WithSubjectFilter(l.names.leases+"*"))
 	if err != nil {
 		return nil, fmt.Errorf("list leases: %w", err)
 	}
-	defer func() { _ = w.Stop() }()
+	told, err := l.told(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list leases: %w", err)
+	}
 	out := make(map[gateway.EdgeID]leaseRecord)
+	for subject := range info.State.Subjects {
+		edge := gateway.EdgeID(strings.TrimPrefix(subject, l.names.leases))
+		if !edge.Valid() {
+			continue
+		}
+		one, ok := told[edge]
+		if !ok {
+			if one, err = l.read(ctx, edge); err != nil {
+				return nil, fmt.Errorf("list leases: %w", err)
+			}
+		}
+		if one.state == leaseLive {
+			out[edge] = one.record
+		}
+	}
+	return out, nil
+}
+
+// told is what a watcher tells before it says that this was all. Of a lease that is not live it tells no more than that.
+func (l *leases) told(ctx context.Context) (map[gateway.EdgeID]lease, error) {
+	w, err := l.kv.WatchAll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = w.Stop() }()
+	told := make(map[gateway.EdgeID]lease)
 	for {
 		select {
 		case e, ok := <-w.Updates():
 			if !ok {
-				return nil, errors.New("list leases: the connection was closed")
+				return nil, errors.New("the connection was closed")
 			}
-			if e == nil { // all are there
-				return out, nil
+			if e == nil {
+				return told, nil
 			}
-			var r leaseRecord
-			_ = json.Unmarshal(e.Value(), &r) // as in read
-			if edge := gateway.EdgeID(e.Key()); edge.Valid() {
-				out[edge] = r
+			one := lease{seq: e.Revision(), state: leaseDropped}
+			if e.Operation() == jetstream.KeyValuePut {
+				one.state = leaseLive
+				_ = json.Unmarshal(e.Value(), &one.record) // as in read
 			}
+			told[gateway.EdgeID(e.Key())] = one
 		case <-ctx.Done():
-			return nil, fmt.Errorf("list leases: %w", ctx.Err())
+			return nil, ctx.Err()
 		}
 	}
 }

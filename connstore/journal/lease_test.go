@@ -311,3 +311,27 @@ func TestSilence(t *testing.T) {
 		}
 	}
 }
+
+// TestListWhileWritten: a listing is complete also while leases are being refreshed.
+func TestListWhileWritten(t *testing.T) {
+	s, _ := one(t, func(c *Config) { c.Timing = Timing{Refresh: time.Millisecond} })
+	const edges, listings = 12, 100
+	for range edges {
+		claimed(t, s, "n1")
+	}
+	short := 0
+	for range listings {
+		got, err := s.Edges(deadline(t))
+		if err != nil || len(got) != edges {
+			t.Fatalf("%d edges of %d, %v", len(got), edges, err)
+		}
+		told, err := s.leases.told(deadline(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(told) < edges {
+			short++
+		}
+	}
+	t.Logf("a watcher ended too early in %d of %d listings", short, listings)
+}

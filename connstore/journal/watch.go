@@ -78,28 +78,23 @@ func (w *watch) follow(ctx context.Context) error {
 	if !giveUp.Stop() {
 		return context.DeadlineExceeded
 	}
-	listed := make(map[gateway.EdgeID]bool) // nil once the state at the start is known
 	look := time.NewTicker(min(lookEvery, w.timing.Refresh))
 	defer look.Stop()
 	began := time.Now()
 	for {
 		select {
 		case e, ok := <-updates.Updates():
-			switch {
-			case !ok:
+			if !ok {
 				return errors.New("the subscription has ended")
-			case e != nil:
-				if edge := gateway.EdgeID(e.Key()); edge.Valid() {
-					w.saw(edge, e)
-					if listed != nil {
-						listed[edge] = true
-					}
-				}
-			case listed != nil:
-				w.keepOnly(listed)
-				listed = nil
+			}
+			if e == nil {
+				continue // what was there at the start has been told, or nearly all of it
+			}
+			if edge := gateway.EdgeID(e.Key()); edge.Valid() {
+				w.saw(edge, e)
 			}
 		case <-look.C:
+			w.forgetEnded()
 			if w.anySilent() {
 				w.suspect()
 			}
@@ -144,11 +139,11 @@ func (w *watch) saw(edge gateway.EdgeID, e jetstream.KeyValueEntry) {
 	}
 }
 
-// keepOnly forgets the leases that are not there any more, not even as markers.
-func (w *watch) keepOnly(listed map[gateway.EdgeID]bool) {
+// forgetEnded forgets leases that ended so long ago that not even their markers are there any more.
+func (w *watch) forgetEnded() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	maps.DeleteFunc(w.seen, func(edge gateway.EdgeID, _ sighting) bool { return !listed[edge] })
+	maps.DeleteFunc(w.seen, func(_ gateway.EdgeID, s sighting) bool { return !s.live && time.Since(s.since) > markerTTL })
 }
 
 // lose notes that this process has lost the lease of edge. What that left is looked at until somebody has it: the process

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -305,7 +306,23 @@ func (c *cable) mend() {
 }
 
 // freeze stops a process without ending it, and thaw lets it run again.
-func freeze(t *testing.T, p *os.Process) { signalTo(t, p, syscall.SIGSTOP) }
+func freeze(t *testing.T, p *os.Process) {
+	t.Helper()
+	signalTo(t, p, syscall.SIGSTOP)
+	eventually(t, "the process stands still", func() error {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.Pid))
+		if err != nil || len(threads) == 0 {
+			return nil // another system, which does not tell
+		}
+		for _, name := range threads {
+			if text, err := os.ReadFile(name); err == nil && !strings.Contains(string(text), "State:\tT") {
+				return errorf("%s runs", name)
+			}
+		}
+		return nil
+	})
+}
+
 func thaw(t *testing.T, p *os.Process)   { signalTo(t, p, syscall.SIGCONT) }
 
 func signalTo(t *testing.T, p *os.Process, s os.Signal) {

@@ -323,7 +323,7 @@ func freeze(t *testing.T, p *os.Process) {
 	})
 }
 
-func thaw(t *testing.T, p *os.Process)   { signalTo(t, p, syscall.SIGCONT) }
+func thaw(t *testing.T, p *os.Process) { signalTo(t, p, syscall.SIGCONT) }
 
 func signalTo(t *testing.T, p *os.Process, s os.Signal) {
 	t.Helper()

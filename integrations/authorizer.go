@@ -58,7 +58,7 @@ func (w *Worker) openAuthorizer(p *router.Program, a *router.Authorizer) (*opene
 	}
 	counted := route
 	counted.Key = gateway.RouteKey("authorizer " + a.Name()) // its time and its failures are not those of $connect
-	return &opened{route: route, invoker: invoker, recorder: newRecorder(w.duration, counted, in.Type)}, nil
+	return &opened{route: route, invoker: invoker, recorder: newRecorder(w.duration, counted, in.Type), deployment: p.Deployment()}, nil
 }
 
 // faultBelow puts what Open found below the place of the integration in its definition.

@@ -3,6 +3,8 @@ package integrations
 import (
 	"fmt"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
@@ -14,6 +16,26 @@ type opened struct {
 	invoker  gateway.Invoker
 	prompt   bool // the invoker says so (Prompt)
 	recorder recorder
+	// deployment is the one whose integration this is.
+	deployment gateway.DeploymentID
+	// other is the integration of the same subject in another deployment that edges may still, or already, send by; nil most of
+	// the time.
+	other *opened
+}
+
+// of returns the integration of the deployment by which the edge sent ev, so that an event is run by the program that
+// chose its route, whichever node heard of a change first. Of an unknown deployment it is that of the latest.
+func (o *opened) of(ev *gateway.Event) *opened {
+	if o.other == nil {
+		return o
+	}
+	id := gateway.DeploymentID(gjson.GetBytes(ev.Context, "deploymentId").String())
+	for one := o; one != nil; one = one.other {
+		if one.deployment == id {
+			return one
+		}
+	}
+	return o
 }
 
 // table holds the opened integrations of all live routes and authorizers by their subjects. It is built whole and never
@@ -31,6 +53,37 @@ type Unopened struct {
 
 // String names the route's API and stage before the fault.
 func (u Unopened) String() string { return fmt.Sprintf("%s/%s: %s", u.API, u.Stage, u.Fault) }
+
+// openAll opens the integrations of t, and behind them those of other tables. Failures are those of t alone.
+func (w *Worker) openAll(t *router.Table, others []*router.Table) (table, []bus.ServedRoute, []Unopened) {
+	live, served, failed := w.open(t)
+	place := make(map[string]int, len(served))
+	for i, r := range served {
+		place[r.Subject] = i
+	}
+	for _, other := range others {
+		more, routes, _ := w.open(other)
+		for _, r := range routes {
+			o := more[r.Subject]
+			first := live[r.Subject]
+			if first == nil {
+				live[r.Subject] = o
+				place[r.Subject] = len(served)
+				served = append(served, r)
+				continue
+			}
+			if first.deployment == o.deployment {
+				continue
+			}
+			o.other, first.other = first.other, o
+			// An answer that is not waited for is dropped; one that is, must come.
+			at := &served[place[r.Subject]]
+			at.TwoWay = at.TwoWay || r.TwoWay
+			at.Prompt = at.Prompt && r.Prompt
+		}
+	}
+	return live, served, failed
+}
 
 // open opens every integration of t that workers run.
 func (w *Worker) open(t *router.Table) (table, []bus.ServedRoute, []Unopened) {
@@ -76,6 +129,7 @@ func (w *Worker) openRoute(p *router.Program, r *router.Route) (*opened, error) 
 	prompt, ok := invoker.(Prompt)
 	return &opened{
 		route: route, invoker: invoker, prompt: ok && prompt.Prompt(), recorder: newRecorder(w.duration, route, in.Type),
+		deployment: p.Deployment(),
 	}, nil
 }
 

@@ -73,10 +73,13 @@ func NewWorker(c Config) (*Worker, error) {
 // any of them. Events under way finish on the integration on which they began, and those of removed routes that have
 // already arrived are still run. The routes that can't be opened are returned and not served, the others are. The error
 // is Serve's: then the old routes may still be subscribed.
-func (w *Worker) Swap(t *router.Table) ([]Unopened, error) {
+//
+// While nodes change over, some edges send by one table and some by another: the routes of others are served too, and an
+// event is run by the deployment that its context names. What of others can't be opened is left out without a word.
+func (w *Worker) Swap(t *router.Table, others ...*router.Table) ([]Unopened, error) {
 	w.swapping.Lock()
 	defer w.swapping.Unlock()
-	fresh, served, failed := w.open(t)
+	fresh, served, failed := w.openAll(t, others)
 	// Before Serve, since a new subject must find its integration; and with the routes of the set before, whose last
 	// events may still wait in the bus server.
 	live := make(table, len(fresh)+len(w.current))
@@ -91,6 +94,12 @@ func (w *Worker) Swap(t *router.Table) ([]Unopened, error) {
 	return failed, nil
 }
 
+// Try returns the routes of t that Swap could not open. It changes nothing.
+func (w *Worker) Try(t *router.Table) []Unopened {
+	_, _, failed := w.open(t)
+	return failed
+}
+
 // Invoke runs the integration of the route that ev.Subject names, under the route's timeout or the event's own where
 // that is shorter, unless it is prompt. Its errors are always an *gateway.Error; a panic of a kind is one with CodeInternal.
 func (w *Worker) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, error) {
@@ -98,6 +107,7 @@ func (w *Worker) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply,
 	if o == nil { // its route was removed long before the event arrived
 		return nil, gateway.Errorf(gateway.CodeUnavailable, "nobody serves this route any more")
 	}
+	o = o.of(ev)
 	if limit := timeout(o.route.Timeout, ev.Timeout); limit > 0 && !o.prompt {
 		bounded := withTimeout(ctx, limit)
 		defer bounded.end()

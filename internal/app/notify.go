@@ -64,6 +64,9 @@ func watchdogTime(getenv func(string) string) time.Duration {
 }
 
 func (n *notifier) close() {
+	if n == nil {
+		return
+	}
 	close(n.closed)
 	n.attending.Wait()
 	_ = n.conn.Close() // nothing is buffered

@@ -54,10 +54,19 @@ type Config struct {
 	Now func() time.Time
 }
 
+// BucketConfig says which NATS keeps the access keys of a deployment.
+type BucketConfig struct {
+	Conn *bus.Conn
+	// Prefix, Domain and Replicas are those of bus.BucketConfig.
+	Prefix, Domain string
+	Replicas       int
+	Logger         *slog.Logger
+}
+
 // OpenBucket opens the bucket that a Store of the deployment keeps its keys in. It waits for JetStream until ctx ends.
-func OpenBucket(ctx context.Context, conn *bus.Conn, prefix, domain string) (*bus.Bucket, error) {
+func OpenBucket(ctx context.Context, c BucketConfig) (*bus.Bucket, error) {
 	return bus.OpenBucket(ctx, bus.BucketConfig{
-		Conn: conn, Prefix: prefix, Name: bucketSuffix, Domain: domain, MaxValueBytes: maxSealedBytes,
+		Conn: c.Conn, Prefix: c.Prefix, Name: bucketSuffix, Domain: c.Domain, MaxValueBytes: maxSealedBytes, Replicas: c.Replicas, Logger: c.Logger,
 		Description: "Sallyport: access keys, sealed with the root secret",
 	})
 }

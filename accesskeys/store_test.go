@@ -35,7 +35,7 @@ func newBucket(t *testing.T) *bus.Bucket {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
-	b, err := OpenBucket(t.Context(), conn, "sallyport", "")
+	b, err := OpenBucket(t.Context(), BucketConfig{Conn: conn, Prefix: "sallyport"})
 	if err != nil {
 		t.Fatal(err)
 	}

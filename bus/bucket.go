@@ -45,7 +45,7 @@ type BucketConfig struct {
 	MaxValueBytes int32
 	// TTL drops a value so long after it was put; 0 keeps it.
 	TTL time.Duration
-	// Replicas of a bucket that is created; 0 means 1.
+	// Replicas are how many servers of a cluster keep the bucket; 0 means 1. One that exists with fewer is raised.
 	Replicas int
 	// Logger is told when a watch has to begin anew; nil is no log.
 	Logger *slog.Logger
@@ -58,7 +58,8 @@ type Bucket struct {
 	logger *slog.Logger
 }
 
-// OpenBucket finds the bucket or creates it. It waits for JetStream until ctx ends. What exists is taken as it is.
+// OpenBucket finds the bucket or creates it. It waits for JetStream until ctx ends. What exists is taken as it is, but for
+// the replicas; it is no error when they can't be raised now.
 func OpenBucket(ctx context.Context, c BucketConfig) (*Bucket, error) {
 	switch {
 	case c.Conn == nil:
@@ -76,10 +77,14 @@ func OpenBucket(ctx context.Context, c BucketConfig) (*Bucket, error) {
 		return nil, fmt.Errorf("bus.OpenBucket: %w", err)
 	}
 	name := bucketName(c.Prefix, c.Name)
+	logger := orDiscard(c.Logger).With(slog.String("bucket", name))
 	for {
 		kv, err := prepareBucket(ctx, js, name, c)
 		if err == nil {
-			return &Bucket{kv: kv, logger: orDiscard(c.Logger).With(slog.String("bucket", name))}, nil
+			if err := raiseReplicas(ctx, js, "KV_"+name, c.Replicas); err != nil {
+				logger.Warn("the replicas of a bucket can't be raised now", slog.Int("replicas", c.Replicas), slog.Any("error", err))
+			}
+			return &Bucket{kv: kv, logger: logger}, nil
 		}
 		if !notReady(err) || sleep(ctx, bucketRetry) != nil {
 			return nil, fmt.Errorf("bucket %s: %w", name, err)
@@ -100,10 +105,38 @@ func prepareBucket(ctx context.Context, js jetstream.JetStream, name string, c B
 	return kv, err
 }
 
+// raiseReplicas makes sure that a stream has so many replicas at least.
+func raiseReplicas(ctx context.Context, js jetstream.JetStream, name string, replicas int) error {
+	if replicas <= 1 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, bucketAttempt)
+	defer cancel()
+	stream, err := js.Stream(ctx, name)
+	if err != nil {
+		return err
+	}
+	config := stream.CachedInfo().Config
+	if config.Replicas >= replicas {
+		return nil
+	}
+	config.Replicas = replicas
+	_, err = js.UpdateStream(ctx, config)
+	return err
+}
+
+// The codes of JetStream's API that decide whether an attempt to create is worth repeating.
+const (
+	// noPeers: fewer servers run than there shall be replicas.
+	noPeers jetstream.ErrorCode = 10005
+	// noReplicas: the server stands alone and will not have several.
+	noReplicas jetstream.ErrorCode = 10074
+)
+
 // notReady reports whether JetStream may answer better in a moment, or another process was faster.
 func notReady(err error) bool {
 	var api *jetstream.APIError
-	if errors.As(err, &api) && api.Code >= 500 {
+	if errors.As(err, &api) && api.ErrorCode != noReplicas && (api.Code >= 500 || api.ErrorCode == noPeers) {
 		return true
 	}
 	for _, known := range []error{

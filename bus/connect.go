@@ -230,6 +230,9 @@ func (c *Conn) NATS() *nats.Conn { return c.nc }
 // PayloadCap is the most bytes that the body of a message may have on this NATS now.
 func (c *Conn) PayloadCap() int { return int(c.limit.Load()) }
 
+// Cluster is the name of the NATS cluster that the server connected to belongs to, or "" when it stands alone.
+func (c *Conn) Cluster() string { return c.nc.ConnectedClusterName() }
+
 // Connected reports whether the connection is up now.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 

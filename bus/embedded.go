@@ -30,10 +30,11 @@ const (
 	embeddedReady = 30 * time.Second
 	// readyPoll is how often the start looks for a fatal error of the server meanwhile.
 	readyPoll = 200 * time.Millisecond
-	// dataDirMode and storeDir: the stored records name clients, so other users have no business there.
-	dataDirMode = 0o700
-	storeDir    = "nats"
-	lockFile    = "sallyport.lock"
+	// dataDirMode: the stored records name clients, so other users have no business there.
+	dataDirMode     = 0o700
+	storeDir        = "nats"
+	clusterStoreDir = "nats-cluster"
+	lockFile        = "sallyport.lock"
 
 	defaultServerName = "sallyport"
 )
@@ -43,10 +44,13 @@ type EmbeddedConfig struct {
 	// DataDir holds JetStream's files; it is created if need be and belongs to one process at a time. Empty is a
 	// temporary directory that Shutdown removes.
 	DataDir string
-	// Listen is the host:port for NATS clients, port 0 for a free one. Empty means in-process connections only.
+	// Listen is the host:port for NATS clients, port 0 for a free one. Empty means in-process connections only, and no
+	// cluster.
 	Listen string
-	// Name is the server's name in its cluster, the same at each start; default "sallyport".
+	// Name is the server's name, unlike all others' in its cluster and the same at each start; default "sallyport".
 	Name string
+	// Cluster joins the embedded servers of other processes; nil is a server of its own.
+	Cluster *ClusterConfig
 	// Subjects says which subject mappings plain publishers need.
 	Subjects Subjects
 	// Logger receives the server's warnings and errors, and its notices at debug level; nil is no log.
@@ -57,17 +61,21 @@ type EmbeddedConfig struct {
 type Embedded struct {
 	server   *server.Server
 	subjects Subjects
+	logger   *slog.Logger
 	lock     *dirLock
 	remove   string // the temporary data directory, or empty
+
+	clustered bool
+	routes    int // to other servers of the cluster
 }
 
 // StartEmbedded starts a server and returns when it takes connections. Its errors name the flag that would help:
-// --nats-listen or --data.
+// --nats-listen, --nats-cluster-listen, --nats-routes or --data. With a cluster, AwaitCluster comes next.
 func StartEmbedded(c EmbeddedConfig) (*Embedded, error) {
 	if err := c.Subjects.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Embedded{subjects: c.Subjects}
+	e := &Embedded{subjects: c.Subjects, logger: orDiscard(c.Logger).With(slog.String("component", "nats-server")), clustered: c.Cluster != nil}
 	if err := e.start(c); err != nil {
 		e.Shutdown()
 		return nil, err
@@ -80,12 +88,16 @@ func (e *Embedded) start(c EmbeddedConfig) error {
 	if err != nil {
 		return err
 	}
+	store, err := e.storeDir(dir)
+	if err != nil {
+		return err
+	}
 	logger := newServerLog(c.Logger)
 	opts := &server.Options{
 		ServerName:             c.Name,
 		NoSigs:                 true, // else nats-server takes the signals and calls os.Exit
 		JetStream:              true,
-		StoreDir:               filepath.Join(dir, storeDir),
+		StoreDir:               store,
 		MaxPayload:             EmbeddedMaxPayload,
 		MaxPending:             embeddedPending,
 		PingInterval:           embeddedPing,
@@ -97,6 +109,15 @@ func (e *Embedded) start(c EmbeddedConfig) error {
 	}
 	if err := listenOn(opts, c.Listen); err != nil {
 		return err
+	}
+	if c.Cluster != nil {
+		if opts.DontListen { // nats-server opens its routes once it takes clients
+			return errors.New("--nats-cluster-listen needs --nats-listen too")
+		}
+		if err := c.Cluster.options(opts); err != nil {
+			return err
+		}
+		e.routes = len(opts.Routes)
 	}
 	e.server, err = server.NewServer(opts)
 	if err != nil {
@@ -142,34 +163,58 @@ func (e *Embedded) dataDir(dir string) (string, error) {
 	return dir, nil
 }
 
-// listenOn fills in the listener. It binds the address once to say clearly what is wrong with it.
+// storeDir is where JetStream keeps its files. A cluster has a place of its own: a server that comes to one with streams
+// that the cluster does not know deletes them. What the other form left is not taken over, so it is refused.
+func (e *Embedded) storeDir(dir string) (string, error) {
+	own, other, hint := storeDir, clusterStoreDir, "was made by a server of a cluster (--nats-cluster-listen)"
+	if e.clustered {
+		own, other, hint = clusterStoreDir, storeDir, "was made by a single server, and a cluster does not take that over"
+	}
+	own, other = filepath.Join(dir, own), filepath.Join(dir, other)
+	if exists(other) && !exists(own) {
+		return "", fmt.Errorf("--data %s: the state in it %s: give another directory", dir, hint)
+	}
+	return own, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// listenOn fills in the listener.
 func listenOn(opts *server.Options, listen string) error {
 	if listen == "" {
 		opts.DontListen = true
 		return nil
 	}
+	var err error
+	opts.Host, opts.Port, err = probe("--nats-listen", listen)
+	return err
+}
+
+// probe takes an address apart, and binds it once to say clearly what is wrong with it.
+func probe(flag, listen string) (host string, port int, err error) {
 	host, portText, err := net.SplitHostPort(listen)
 	if err != nil {
-		return fmt.Errorf("--nats-listen %s: give host:port, such as 127.0.0.1:4222: %w", listen, err)
+		return "", 0, fmt.Errorf("%s %s: give host:port, such as 127.0.0.1:4222: %w", flag, listen, err)
 	}
-	port, err := strconv.Atoi(portText)
+	port, err = strconv.Atoi(portText)
 	if err != nil || port < 0 || port > 65535 {
-		return fmt.Errorf("--nats-listen %s: %q is no port number", listen, portText)
+		return "", 0, fmt.Errorf("%s %s: %q is no port number", flag, listen, portText)
 	}
-	probe, err := net.Listen("tcp", listen)
+	listener, err := net.Listen("tcp", listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("--nats-listen %s: the port is in use; choose another, or use the NATS server there with --nats: %w",
-			listen, err)
+		return "", 0, fmt.Errorf("%s %s: the port is in use; choose another, or use the NATS server there with --nats: %w", flag, listen, err)
 	}
 	if err != nil {
-		return fmt.Errorf("--nats-listen %s: %w", listen, err)
+		return "", 0, fmt.Errorf("%s %s: %w", flag, listen, err)
 	}
-	_ = probe.Close() // nothing was accepted on it
+	_ = listener.Close() // nothing was accepted on it
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
-	opts.Host, opts.Port = host, port
-	return nil
+	return host, port, nil
 }
 
 // ReloadMappings adds the subject mappings for plain publishers. Adding them again does no harm; whoever reloads the

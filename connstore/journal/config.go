@@ -21,7 +21,7 @@ type Config struct {
 	Domain string
 	// Loss says what becomes of an incarnation whose lease can't be refreshed; the zero value is LossFence.
 	Loss LossPolicy
-	// Replicas of stream and bucket when they are created; 0 means 1. Those that exist are left as they are.
+	// Replicas are how many servers of a cluster keep stream and bucket; 0 means 1. Those that exist with fewer are raised.
 	Replicas int
 	// Alive probes an edge by a way that does not need JetStream. Required.
 	Alive connstore.Alive

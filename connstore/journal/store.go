@@ -69,6 +69,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	for {
 		err := s.prepare(ctx, &cfg)
 		if err == nil {
+			s.raiseReplicas(ctx, cfg.Replicas)
 			break
 		}
 		if !transient(err) || pause(ctx, retryPause) != nil {
@@ -133,18 +134,43 @@ func (s *Store) prepare(ctx context.Context, cfg *Config) error {
 	return nil
 }
 
+// raiseReplicas makes sure that stream and bucket have so many replicas at least. What has fewer works too, so failing is
+// only logged: the next start tries again.
+func (s *Store) raiseReplicas(ctx context.Context, replicas int) {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	for _, stream := range []jetstream.Stream{s.stream, s.leases.stream} {
+		config := stream.CachedInfo().Config
+		if config.Replicas >= replicas {
+			continue
+		}
+		config.Replicas = replicas
+		if _, err := s.js.UpdateStream(ctx, config); err != nil {
+			s.log.Warn("the replicas of a stream can't be raised now", slog.String("stream", config.Name), slog.Int("replicas", replicas), slog.Any("error", err))
+		}
+	}
+}
+
 // prepareTimeout bounds one attempt to prepare; creating a replicated stream takes up to a second (nats-facts §9.1).
 const prepareTimeout = 5 * time.Second
 
 // maxLeaseBytes bounds what may stand in a lease's key, headers included: a node's name is the only part of no fixed size.
 const maxLeaseBytes = 4 << 10
 
+// The codes of JetStream's API that decide whether an attempt to create is worth repeating.
+const (
+	// noPeers: fewer servers run than there shall be replicas.
+	noPeers jetstream.ErrorCode = 10005
+	// noReplicas: the server stands alone and will not have several.
+	noReplicas jetstream.ErrorCode = 10074
+)
+
 // transient reports whether an attempt at err's call is worth repeating: JetStream is not there, or not ready. A server
 // that will never have JetStream looks the same to a client.
 func transient(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
-		return api.Code >= 500
+		return api.ErrorCode != noReplicas && (api.Code >= 500 || api.ErrorCode == noPeers)
 	}
 	for _, known := range []error{
 		context.DeadlineExceeded, jetstream.ErrNoStreamResponse, jetstream.ErrJetStreamNotEnabled,

@@ -28,7 +28,9 @@ func (p *process) openKeys(ctx context.Context) (*accesskeys.Store, error) {
 	config := accesskeys.Config{Root: root, Logger: p.logger}
 	if ok {
 		// Without a root secret nothing that is stored opens, and nothing can be stored.
-		if config.Bucket, err = accesskeys.OpenBucket(ctx, p.conn, p.config.Prefix, p.config.NATS.JSDomain); err != nil {
+		if config.Bucket, err = accesskeys.OpenBucket(ctx, accesskeys.BucketConfig{
+			Conn: p.conn, Prefix: p.config.Prefix, Domain: p.config.NATS.JSDomain, Replicas: p.replicas, Logger: p.logger,
+		}); err != nil {
 			return nil, fmt.Errorf("access keys: %w", err)
 		}
 	}

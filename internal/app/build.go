@@ -25,6 +25,11 @@ import (
 const (
 	// startTimeout bounds the start of NATS and of what waits for it.
 	startTimeout = 30 * time.Second
+	// clusterStartTimeout bounds the wait for the other machines of an embedded cluster, which may all be starting. Whoever
+	// watches over the process starts it anew then.
+	clusterStartTimeout = 5 * time.Minute
+	// clusterReplicas keep what is stored when one server of a cluster is lost.
+	clusterReplicas = 3
 	// stopTimeout is what a stop may take beyond the drain; then it gives up what is left (DESIGN §4).
 	stopTimeout = 5 * time.Second
 )
@@ -40,6 +45,7 @@ type process struct {
 	telemetry   *telemetry.Telemetry
 	embedded    *bus.Embedded // nil with --nats
 	conn        *bus.Conn
+	replicas    int // of each stream and bucket
 	subjects    bus.Subjects
 	opening     openings
 	store       *journal.Store
@@ -138,23 +144,24 @@ func (p *process) startTelemetry(ctx context.Context, _ context.CancelCauseFunc)
 }
 
 func (p *process) startNATS(ctx context.Context, fail context.CancelCauseFunc) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
 	n := p.config.NATS
 	settings := bus.ConnConfig{URL: n.URL, Name: "sallyport " + p.config.Node, Creds: n.Creds, CA: n.CA, Cert: n.Cert, Key: n.Key, Logger: p.logger}
 	if n.URL == "" {
-		embedded, err := bus.StartEmbedded(bus.EmbeddedConfig{DataDir: p.config.Data, Listen: p.config.NATSListen, Subjects: p.subjects, Logger: p.logger})
-		if err != nil {
+		if err := p.startEmbedded(ctx); err != nil {
 			return err
 		}
-		p.embedded, settings.Embedded = embedded, embedded
-		p.life.onStop("embedded NATS", func(context.Context) error { embedded.Shutdown(); return nil })
+		settings.Embedded = p.embedded
 	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	conn, err := bus.Connect(ctx, settings)
 	if err != nil {
 		return err
 	}
 	p.conn = conn
+	if p.replicas = p.config.Replicas; p.replicas == 0 && conn.Cluster() != "" {
+		p.replicas = clusterReplicas
+	}
 	p.addresses.NATS = p.natsURL()
 	p.life.onStop("NATS connection", func(context.Context) error { conn.Close(); return nil })
 	stopped := make(chan struct{})
@@ -169,6 +176,25 @@ func (p *process) startNATS(ctx context.Context, fail context.CancelCauseFunc) e
 	return nil
 }
 
+// startEmbedded starts the NATS server of this process. As part of a cluster it takes connections of its peers before it
+// waits for them.
+func (p *process) startEmbedded(ctx context.Context) error {
+	settings := bus.EmbeddedConfig{DataDir: p.config.Data, Listen: p.config.NATSListen, Subjects: p.subjects, Logger: p.logger}
+	if c := p.config.Cluster; c.Listen != "" {
+		settings.Name = p.config.Node
+		settings.Cluster = &bus.ClusterConfig{Name: c.Name, Listen: c.Listen, Routes: c.Routes}
+	}
+	embedded, err := bus.StartEmbedded(settings)
+	if err != nil {
+		return err
+	}
+	p.embedded = embedded
+	p.life.onStop("embedded NATS", func(context.Context) error { embedded.Shutdown(); return nil })
+	ctx, cancel := context.WithTimeout(ctx, clusterStartTimeout)
+	defer cancel()
+	return embedded.AwaitCluster(ctx)
+}
+
 func (p *process) startStore(context.Context, context.CancelCauseFunc) (err error) {
 	p.store, err = p.opening.store.wait()
 	return err
@@ -181,12 +207,15 @@ func (p *process) openStore(ctx context.Context) (*journal.Store, error) {
 	}
 	store, err := journal.Open(ctx, journal.Config{
 		Loss: loss,
-		Conn: p.conn.NATS(), Prefix: p.config.Prefix, Domain: p.config.NATS.JSDomain, Logger: p.logger,
+		Conn: p.conn.NATS(), Prefix: p.config.Prefix, Domain: p.config.NATS.JSDomain, Replicas: p.replicas, Logger: p.logger,
 		Alive: func(ctx context.Context, edge gateway.EdgeID) (bool, error) {
 			return p.conn.Ping(ctx, p.subjects, edge)
 		},
 	})
 	if err != nil {
+		if p.replicas > 1 {
+			err = fmt.Errorf("%w (%d servers with JetStream are needed to create it, see --replicas)", err, p.replicas)
+		}
 		return nil, fmt.Errorf("connection store: %w", err)
 	}
 	return store, nil

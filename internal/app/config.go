@@ -47,6 +47,10 @@ type Config struct {
 	TLS TLSConfig
 	// NATS chooses an existing cluster instead of the embedded server.
 	NATS NATSConfig
+	// Cluster joins the embedded servers of several processes to one NATS cluster.
+	Cluster ClusterConfig
+	// Replicas are how many NATS servers keep each stream and bucket; 0 is 3 in a cluster and else 1.
+	Replicas int
 	// Data is the directory of the embedded JetStream.
 	Data string
 	// Prefix begins every subject.
@@ -97,6 +101,16 @@ const (
 	// LossKeep keeps them until another edge has told the backend so.
 	LossKeep LossPolicy = "keep"
 )
+
+// ClusterConfig is the embedded server's part in a cluster: where it listens for the other servers, and where they are.
+// Without Listen it stands alone.
+type ClusterConfig struct {
+	Name, Listen string
+	Routes       []string
+}
+
+// maxReplicas is the most that JetStream takes.
+const maxReplicas = 5
 
 // LogFormat is how log records are written.
 type LogFormat string
@@ -171,6 +185,31 @@ func (c *Config) check() error {
 	}
 	if c.NATS.URL == "" && c.NATS != (NATSConfig{}) {
 		return Usagef("--nats-creds, --nats-ca, --nats-cert, --nats-key and --js-domain belong to --nats URL, which is not given")
+	}
+	if c.Replicas < 0 || c.Replicas > maxReplicas {
+		return Usagef("--replicas %d: give 1 to %d, or 0 for 3 in a cluster and else 1", c.Replicas, maxReplicas)
+	}
+	return c.checkCluster()
+}
+
+func (c *Config) checkCluster() error {
+	switch {
+	case c.Cluster.Listen == "" && len(c.Cluster.Routes) > 0:
+		return Usagef("--nats-routes belongs to --nats-cluster-listen, which is not given")
+	case c.Cluster.Listen == "":
+		return nil
+	case c.NATS.URL != "":
+		return Usagef("--nats-cluster-listen makes a cluster of embedded servers, and --nats uses another one: give one of them")
+	case len(c.Cluster.Routes) == 0:
+		return Usagef("--nats-cluster-listen: give --nats-routes with the addresses of the other servers")
+	case c.NATSListen == "":
+		return Usagef("--nats-cluster-listen needs --nats-listen too")
+	case !loopback(c.Cluster.Listen):
+		return Usagef("--nats-cluster-listen %s: the embedded NATS server asks for no credentials and so binds loopback only; for other machines run a NATS cluster with accounts and give --nats URL", c.Cluster.Listen)
+	case strings.ContainsAny(c.Node, " \t\r\n"):
+		return Usagef("--node %q: the name of a server in a NATS cluster has no spaces", c.Node)
+	case c.Cluster.Name == "" || strings.ContainsAny(c.Cluster.Name, " \t\r\n"):
+		return Usagef("--nats-cluster-name %q: give a name without spaces", c.Cluster.Name)
 	}
 	return nil
 }

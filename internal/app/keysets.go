@@ -42,7 +42,7 @@ func (p *process) openKeySetBucket(ctx context.Context) (*bus.Bucket, error) {
 		return nil, nil //nolint:nilnil // nobody asks for it
 	}
 	return bus.OpenBucket(ctx, bus.BucketConfig{
-		Conn: p.conn, Prefix: p.config.Prefix, Name: keySetBucket, Domain: p.config.NATS.JSDomain,
+		Conn: p.conn, Prefix: p.config.Prefix, Name: keySetBucket, Domain: p.config.NATS.JSDomain, Replicas: p.replicas,
 		Description: "public keys of token issuers", MaxValueBytes: keysets.MaxRecordBytes, TTL: keysets.MaxAge, Logger: p.logger,
 	})
 }

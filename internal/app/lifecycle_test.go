@@ -51,6 +51,23 @@ func TestConfigCheck(t *testing.T) {
 		{"open NATS", func(c *Config) { c.NATSListen = "0.0.0.0:4222" }, "--nats-listen"},
 		{"own cluster needs no NATS listener", func(c *Config) { c.NATSListen = "0.0.0.0:4222"; c.NATS.URL = "nats://n:4222" }, ""},
 		{"credentials without a URL", func(c *Config) { c.NATS.Creds = "x.creds" }, "--nats URL"},
+		{"cluster", func(c *Config) {
+			c.Cluster = ClusterConfig{Name: "x", Listen: "127.0.0.1:6222", Routes: []string{"127.0.0.1:6223"}}
+		}, ""},
+		{"cluster of no name", func(c *Config) {
+			c.Cluster = ClusterConfig{Listen: "127.0.0.1:6222", Routes: []string{"127.0.0.1:6223"}}
+		}, "--nats-cluster-name"},
+		{"open cluster", func(c *Config) {
+			c.Cluster = ClusterConfig{Name: "x", Listen: ":6222", Routes: []string{"127.0.0.1:6223"}}
+		}, "--nats-cluster-listen"},
+		{"routes without a cluster", func(c *Config) { c.Cluster.Routes = []string{"h:6222"} }, "--nats-cluster-listen"},
+		{"two clusters", func(c *Config) {
+			c.NATS.URL, c.Cluster = "nats://n:4222", ClusterConfig{Name: "x", Listen: "127.0.0.1:6222", Routes: []string{"127.0.0.1:6223"}}
+		}, "--nats"},
+		{"server name with a space", func(c *Config) {
+			c.Node, c.Cluster = "a b", ClusterConfig{Name: "x", Listen: "127.0.0.1:6222", Routes: []string{"127.0.0.1:6223"}}
+		}, "--node"},
+		{"too many replicas", func(c *Config) { c.Replicas = 7 }, "--replicas"},
 		{"certificate and key", func(c *Config) { c.TLS = TLSConfig{Cert: "c.pem", Key: "k.pem"} }, ""},
 		{"certificate without key", func(c *Config) { c.TLS.Cert = "c.pem" }, "give --tls-key too"},
 		{"key without certificate", func(c *Config) { c.TLS.Key = "k.pem" }, "give --tls-cert too"},

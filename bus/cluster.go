@@ -61,6 +61,12 @@ func (c ClusterConfig) options(opts *server.Options) error {
 		if err != nil {
 			return err
 		}
+		if route.User == nil && opts.Cluster.Username != "" {
+			if strings.HasPrefix(opts.Cluster.Password, "$2") {
+				return fmt.Errorf("--nats-routes %s: name its user and password, since --nats-auth has only the password's hash", text)
+			}
+			route.User = url.UserPassword(opts.Cluster.Username, opts.Cluster.Password)
+		}
 		if !seen[route.Host] && !self.is(route) {
 			opts.Routes = append(opts.Routes, route)
 		}

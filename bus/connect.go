@@ -128,6 +128,9 @@ func (c *Conn) options(ctx context.Context, cfg ConnConfig) ([]nats.Option, erro
 	}
 	if cfg.Embedded != nil {
 		opts = append(opts, nats.InProcessServer(cfg.Embedded.InProcess()))
+		if cfg.Embedded.auth != nil {
+			opts = append(opts, cfg.Embedded.auth.login())
+		}
 	}
 	if cfg.Creds != "" {
 		opts = append(opts, nats.UserCredentials(cfg.Creds))

@@ -51,6 +51,9 @@ type EmbeddedConfig struct {
 	Name string
 	// Cluster joins the embedded servers of other processes; nil is a server of its own.
 	Cluster *ClusterConfig
+	// Auth is a file in nats-server's format with accounts, users, permissions and TLS; empty asks nobody for credentials.
+	// The gateway's subjects are in the account AuthAccount, or in the global one when the file has no accounts.
+	Auth string
 	// Subjects says which subject mappings plain publishers need.
 	Subjects Subjects
 	// Logger receives the server's warnings and errors, and its notices at debug level; nil is no log.
@@ -62,6 +65,7 @@ type Embedded struct {
 	server   *server.Server
 	subjects Subjects
 	logger   *slog.Logger
+	auth     *auth // nil when nobody needs credentials
 	lock     *dirLock
 	remove   string // the temporary data directory, or empty
 
@@ -70,7 +74,7 @@ type Embedded struct {
 }
 
 // StartEmbedded starts a server and returns when it takes connections. Its errors name the flag that would help:
-// --nats-listen, --nats-cluster-listen, --nats-routes or --data. With a cluster, AwaitCluster comes next.
+// --nats-listen, --nats-auth, --nats-cluster-listen, --nats-routes or --data. With a cluster, AwaitCluster comes next.
 func StartEmbedded(c EmbeddedConfig) (*Embedded, error) {
 	if err := c.Subjects.Validate(); err != nil {
 		return nil, err
@@ -93,17 +97,19 @@ func (e *Embedded) start(c EmbeddedConfig) error {
 		return err
 	}
 	logger := newServerLog(c.Logger)
-	opts := &server.Options{
-		ServerName:             c.Name,
-		NoSigs:                 true, // else nats-server takes the signals and calls os.Exit
-		JetStream:              true,
-		StoreDir:               store,
-		MaxPayload:             EmbeddedMaxPayload,
-		MaxPending:             embeddedPending,
-		PingInterval:           embeddedPing,
-		MaxPingsOut:            embeddedPingsOut,
-		DisableJetStreamBanner: true,
+	opts := &server.Options{}
+	if c.Auth != "" {
+		if e.auth, err = loadAuth(c.Auth); err != nil {
+			return err
+		}
+		opts = e.auth.options
 	}
+	opts.ServerName = c.Name
+	opts.NoSigs = true // else nats-server takes the signals and calls os.Exit
+	opts.JetStream, opts.StoreDir = true, store
+	opts.DisableJetStreamBanner = true
+	opts.MaxPayload, opts.MaxPending = EmbeddedMaxPayload, embeddedPending
+	opts.PingInterval, opts.MaxPingsOut = embeddedPing, embeddedPingsOut
 	if opts.ServerName == "" {
 		opts.ServerName = defaultServerName
 	}
@@ -116,6 +122,11 @@ func (e *Embedded) start(c EmbeddedConfig) error {
 		}
 		if err := c.Cluster.options(opts); err != nil {
 			return err
+		}
+		if e.auth != nil {
+			if err := e.auth.checkCluster(c.Cluster.Listen); err != nil {
+				return err
+			}
 		}
 		e.routes = len(opts.Routes)
 	}
@@ -136,7 +147,24 @@ func (e *Embedded) start(c EmbeddedConfig) error {
 			return fmt.Errorf("embedded NATS server: not ready after %v", embeddedReady)
 		}
 	}
-	return nil
+	return e.enableJetStream()
+}
+
+// account is the one that holds the gateway's subjects.
+func (e *Embedded) account() (*server.Account, error) {
+	if e.auth == nil || e.auth.account == "" {
+		return e.server.GlobalAccount(), nil
+	}
+	return e.server.LookupAccount(e.auth.account)
+}
+
+// enableJetStream does what an account of a --nats-auth file may have left out; without accounts nats-server does it.
+func (e *Embedded) enableJetStream() error {
+	account, err := e.account()
+	if err != nil || account.JetStreamEnabled() {
+		return err
+	}
+	return account.EnableJetStream(nil, nil)
 }
 
 // dataDir prepares and locks the data directory.
@@ -220,8 +248,12 @@ func probe(flag, listen string) (host string, port int, err error) {
 // ReloadMappings adds the subject mappings for plain publishers. Adding them again does no harm; whoever reloads the
 // server's options must, since a reload drops them (nats-facts §2.4).
 func (e *Embedded) ReloadMappings() error {
+	account, err := e.account()
+	if err != nil {
+		return err
+	}
 	for _, m := range e.subjects.Mappings() {
-		if err := e.server.GlobalAccount().AddMapping(m.From, m.To); err != nil {
+		if err := account.AddMapping(m.From, m.To); err != nil {
 			return fmt.Errorf("subject mapping %s: %w", m.From, err)
 		}
 	}

@@ -20,6 +20,7 @@ type serveCommand struct {
 	AddressBurst int           `placeholder:"COUNT" help:"Connections that an address may open at once after a pause, with --address-rate (${default})." default:"20"`
 	DrainCode    int           `default:"1001" enum:"1001,1012" help:"Close code of the clients that a stop closes: 1001 (going away) or 1012 (service restart) (${default})."`
 
+	NATSAuth      string   `name:"nats-auth" placeholder:"FILE" help:"Users, accounts and TLS of the embedded NATS server, in nats-server's format. With it --nats-listen and --nats-cluster-listen take other addresses than loopback."`
 	ClusterListen string   `name:"nats-cluster-listen" placeholder:"ADDRESS" help:"The embedded NATS servers of several processes form a cluster: this one listens here for the others. --node must differ between them."`
 	Routes        []string `name:"nats-routes" placeholder:"ADDRESS,…" help:"The --nats-cluster-listen addresses of the cluster's servers; this one's own may be among them."`
 	ClusterName   string   `name:"nats-cluster-name" default:"sallyport" placeholder:"NAME" help:"Name of the cluster, the same in all its processes (${default})."`
@@ -50,6 +51,7 @@ func (c serveCommand) Run(ctx context.Context, std streams) error {
 	config := c.config(app.ModeServe, std)
 	config.Files, config.Listen, config.DrainTimeout, config.NATSLoss = files, c.Listen, c.DrainTimeout, app.LossPolicy(c.NATSLoss)
 	config.DrainCode, config.AddressRate, config.AddressBurst = c.DrainCode, c.AddressRate, c.AddressBurst
+	config.NATSAuth = c.NATSAuth
 	config.Cluster, config.Replicas = app.ClusterConfig{Name: c.ClusterName, Listen: c.ClusterListen, Routes: c.Routes}, c.Replicas
 	// Not in dev, where SIGHUP says that the terminal is gone.
 	reopen := make(chan os.Signal, 1)

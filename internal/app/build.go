@@ -179,7 +179,7 @@ func (p *process) startNATS(ctx context.Context, fail context.CancelCauseFunc) e
 // startEmbedded starts the NATS server of this process. As part of a cluster it takes connections of its peers before it
 // waits for them.
 func (p *process) startEmbedded(ctx context.Context) error {
-	settings := bus.EmbeddedConfig{DataDir: p.config.Data, Listen: p.config.NATSListen, Subjects: p.subjects, Logger: p.logger}
+	settings := bus.EmbeddedConfig{DataDir: p.config.Data, Listen: p.config.NATSListen, Auth: p.config.NATSAuth, Subjects: p.subjects, Logger: p.logger}
 	if c := p.config.Cluster; c.Listen != "" {
 		settings.Name = p.config.Node
 		settings.Cluster = &bus.ClusterConfig{Name: c.Name, Listen: c.Listen, Routes: c.Routes}

@@ -47,6 +47,8 @@ type Config struct {
 	TLS TLSConfig
 	// NATS chooses an existing cluster instead of the embedded server.
 	NATS NATSConfig
+	// NATSAuth is a file of users for the embedded server, in nats-server's format; without one it asks for no credentials.
+	NATSAuth string
 	// Cluster joins the embedded servers of several processes to one NATS cluster.
 	Cluster ClusterConfig
 	// Replicas are how many NATS servers keep each stream and bucket; 0 is 3 in a cluster and else 1.
@@ -180,8 +182,11 @@ func (c *Config) check() error {
 	if c.AddressRate < 0 || c.AddressRate > 0 && c.AddressBurst < 1 {
 		return Usagef("--address-rate and --address-burst: the rate must not be negative, and with a rate the burst is at least 1")
 	}
-	if c.NATS.URL == "" && !loopback(c.NATSListen) {
-		return Usagef("--nats-listen %s: the embedded NATS server asks for no credentials and so binds loopback only; for other machines run a NATS cluster with accounts and give --nats URL", c.NATSListen)
+	if c.NATS.URL == "" && !loopback(c.NATSListen) && c.NATSAuth == "" {
+		return Usagef("--nats-listen %s: the embedded NATS server asks for no credentials and so binds loopback only; give --nats-auth FILE, or run a NATS cluster with accounts and give --nats URL", c.NATSListen)
+	}
+	if c.NATS.URL != "" && c.NATSAuth != "" {
+		return Usagef("--nats-auth is for the embedded NATS server, and --nats uses another one: give one of them")
 	}
 	if c.NATS.URL == "" && c.NATS != (NATSConfig{}) {
 		return Usagef("--nats-creds, --nats-ca, --nats-cert, --nats-key and --js-domain belong to --nats URL, which is not given")
@@ -204,8 +209,8 @@ func (c *Config) checkCluster() error {
 		return Usagef("--nats-cluster-listen: give --nats-routes with the addresses of the other servers")
 	case c.NATSListen == "":
 		return Usagef("--nats-cluster-listen needs --nats-listen too")
-	case !loopback(c.Cluster.Listen):
-		return Usagef("--nats-cluster-listen %s: the embedded NATS server asks for no credentials and so binds loopback only; for other machines run a NATS cluster with accounts and give --nats URL", c.Cluster.Listen)
+	case !loopback(c.Cluster.Listen) && c.NATSAuth == "":
+		return Usagef("--nats-cluster-listen %s: the embedded NATS server asks for no credentials and so binds loopback only; give --nats-auth FILE, or run a NATS cluster with accounts and give --nats URL", c.Cluster.Listen)
 	case strings.ContainsAny(c.Node, " \t\r\n"):
 		return Usagef("--node %q: the name of a server in a NATS cluster has no spaces", c.Node)
 	case c.Cluster.Name == "" || strings.ContainsAny(c.Cluster.Name, " \t\r\n"):

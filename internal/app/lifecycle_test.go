@@ -51,6 +51,8 @@ func TestConfigCheck(t *testing.T) {
 		{"open NATS", func(c *Config) { c.NATSListen = "0.0.0.0:4222" }, "--nats-listen"},
 		{"own cluster needs no NATS listener", func(c *Config) { c.NATSListen = "0.0.0.0:4222"; c.NATS.URL = "nats://n:4222" }, ""},
 		{"credentials without a URL", func(c *Config) { c.NATS.Creds = "x.creds" }, "--nats URL"},
+		{"NATS with users", func(c *Config) { c.NATSListen, c.NATSAuth = "0.0.0.0:4222", "users.conf" }, ""},
+		{"users of another NATS", func(c *Config) { c.NATS.URL, c.NATSAuth = "nats://n:4222", "users.conf" }, "--nats-auth"},
 		{"cluster", func(c *Config) {
 			c.Cluster = ClusterConfig{Name: "x", Listen: "127.0.0.1:6222", Routes: []string{"127.0.0.1:6223"}}
 		}, ""},

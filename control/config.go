@@ -60,6 +60,8 @@ type Config struct {
 	Keys sigv4.Keys
 	// AccessKeys answers /v1/access-keys; nil means 404.
 	AccessKeys AccessKeys
+	// Deployments answers /v1/apis; nil means 404.
+	Deployments Deployments
 	// Hosts are the names under which the gateway is reached (--domain), each with its subdomains. Open management calls
 	// answer only under these, localhost and IP addresses, so that no web page can read them by a name of its own that
 	// points here (DNS rebinding).

@@ -27,6 +27,9 @@ func (s *Server) handler() http.Handler {
 		if id, below := strings.CutPrefix(path, pathAccessKeys+"/"); !ok && below && id != "" && !strings.Contains(id, "/") {
 			methods, ok = paths[pathAccessKeys+"/"]
 		}
+		if id, below := strings.CutPrefix(path, pathAPIs+"/"); !ok && below && id != "" && !strings.Contains(id, "/") {
+			methods, ok = paths[pathAPIs+"/"]
+		}
 		serve := methods[r.Method]
 		switch {
 		case !ok:
@@ -66,6 +69,8 @@ func (s *Server) paths() map[string]methods {
 		"/v1/connections":    {http.MethodGet: s.managed(reads(s.connections))},
 		"/v1/tail":           {http.MethodGet: s.managed(reads(s.tail))},
 		pathDrain:            {http.MethodPost: s.managed(s.drain)},
+		pathAPIs:             {http.MethodGet: s.managed(s.listAPIs), http.MethodPost: s.managedBody(maxAppliedBody, s.applyAPIs)},
+		pathAPIs + "/":       {http.MethodDelete: s.managed(s.deleteAPI)}, // with an id behind it
 		pathAccessKeys:       {http.MethodGet: s.managed(s.listKeys), http.MethodPost: s.managed(s.createKey)},
 		pathAccessKeys + "/": {http.MethodDelete: s.managed(s.deleteKey)}, // with an id behind it
 	})

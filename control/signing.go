@@ -44,6 +44,11 @@ func reads(next http.HandlerFunc) managedFunc {
 
 // managed lets a management call pass to whoever may make it.
 func (s *Server) managed(next managedFunc) http.HandlerFunc {
+	return s.managedBody(maxManagedBody, next)
+}
+
+// managedBody is managed for calls whose body may have so many bytes.
+func (s *Server) managedBody(most int64, next managedFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if s.cfg.Access == AccessOpen && !s.ownHost(r.Host) {
 			refuse(w, http.StatusForbidden, "This gateway is not called "+printableHost(r.Host)+"; use localhost, its IP address or --domain")
@@ -56,7 +61,7 @@ func (s *Server) managed(next managedFunc) http.HandlerFunc {
 				return
 			}
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxManagedBody))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 		if err != nil {
 			refuse(w, http.StatusRequestEntityTooLarge, "The body is too large, or did not come to its end")
 			return
@@ -68,7 +73,7 @@ func (s *Server) managed(next managedFunc) http.HandlerFunc {
 				return
 			}
 			// A key that is limited to APIs may ask about those, one by one.
-			if !call.caller.Allows(accesskeys.ActionManage, gateway.APIID(r.URL.Query().Get("api"))) {
+			if most == maxManagedBody && !call.caller.Allows(accesskeys.ActionManage, gateway.APIID(r.URL.Query().Get("api"))) {
 				refuseCaller(w, deniedManage(call.caller))
 				return
 			}

@@ -30,6 +30,8 @@ type commands struct {
 	Dev         devCommand         `cmd:"" help:"Run everything in one process for development: embedded NATS, reload on save, a line per event."`
 	Serve       serveCommand       `cmd:"" help:"Run the gateway."`
 	Validate    validateCommand    `cmd:"" help:"Report every fault of every definition file."`
+	Apply       applyCommand       `cmd:"" help:"Deploy API definitions to a running gateway."`
+	APIs        apisCommand        `cmd:"" name:"apis" help:"List and remove what is live."`
 	Connections connectionsCommand `cmd:"" help:"List, inspect, push to and close client connections."`
 	AccessKeys  accessKeysCommand  `cmd:"" name:"access-keys" help:"Make, list and remove the keys that calls are signed with."`
 	Drain       drainCommand       `cmd:"" help:"Make a gateway take no more clients, close those it has evenly, and end."`

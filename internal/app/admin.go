@@ -21,6 +21,9 @@ func (p *process) startAdmin(ctx context.Context, fail context.CancelCauseFunc) 
 	if p.config.has(RoleEdge) {
 		config.Callbacks, config.IsCallback = http.HandlerFunc(p.edge.Callbacks), router.IsCallback
 	}
+	if p.node != nil {
+		config.Deployments = deployments{p.node}
+	}
 	server, err := control.New(config)
 	if err != nil {
 		return err
@@ -86,6 +89,9 @@ func (p *process) faults() []string {
 	}
 	if p.config.has(RoleEdge) {
 		faults = append(faults, p.edge.faults()...)
+	}
+	if p.node != nil {
+		faults = append(faults, p.node.notReady()...)
 	}
 	return faults
 }

@@ -59,6 +59,7 @@ type process struct {
 	certificate edge.CertificateSource // nil without TLS
 	edge        *edgeSlot
 	command     *command
+	node        *node // nil in dev
 	addresses   Addresses
 	notifier    *notifier // nil where no service manager listens
 	started     atomic.Bool
@@ -107,6 +108,7 @@ func (p *process) start(ctx context.Context, fail context.CancelCauseFunc) error
 		p.startCommand,
 		p.startTap,
 		p.startAccessLog,
+		p.startCatalog,
 		p.startRemote,
 		p.startTLS,
 		p.startAdmin,

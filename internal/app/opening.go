@@ -14,6 +14,7 @@ type openings struct {
 	store   *opening[*journal.Store]
 	keys    *opening[*accesskeys.Store]
 	keySets *opening[*bus.Bucket]
+	catalog *opening[stores]
 }
 
 // opening is a part that is being opened.
@@ -45,6 +46,9 @@ func (p *process) startOpening(ctx context.Context, _ context.CancelCauseFunc) e
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	p.opening = openings{
 		store: open(ctx, p, p.openStore), keys: open(ctx, p, p.openKeys), keySets: open(ctx, p, p.openKeySetBucket),
+	}
+	if p.config.Mode == ModeServe {
+		p.opening.catalog = open(ctx, p, p.openCatalog)
 	}
 	p.life.onStop("connection store", func(context.Context) error {
 		store, err := p.opening.store.wait()

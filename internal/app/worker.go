@@ -26,9 +26,8 @@ func (p *process) startDefinitions(context.Context, context.CancelCauseFunc) err
 	if len(problems) > 0 {
 		return faultyDefinitions(problems)
 	}
-	p.live.Swap(table)
-	if len(p.config.Files) == 0 {
-		p.logger.Warn("no definition was given, so no API is served")
+	if p.config.Mode == ModeDev { // serve deploys them by the catalog
+		p.live.Swap(table)
 	}
 	return nil
 }

@@ -29,13 +29,13 @@ var imports = []row{
 
 	{"edge", []string{"gateway", "schemas", "router", "bus", "connstore", "authorizers", "accesskeys", "accesslog", "throttle"}},
 	{"integrations", []string{"gateway", "schemas", "router", "bus", "integrations"}},
-	{"control", []string{"gateway", "schemas", "router", "bus", "connstore", "authorizers", "accesskeys"}},
+	{"control", []string{"gateway", "schemas", "router", "bus", "connstore", "catalog", "authorizers", "accesskeys"}},
 
 	{"internal/telemetry", nil},
 	{"internal/gcpace", nil},
 	{"internal/runner", nil},
 	{"internal/app", []string{
-		"gateway", "schemas", "router", "bus", "connstore", "edge", "integrations", "control", "authorizers", "accesskeys",
+		"gateway", "schemas", "router", "bus", "connstore", "catalog", "edge", "integrations", "control", "authorizers", "accesskeys",
 		"accesslog", "throttle", "internal",
 	}},
 	// A load generator is an outsider too.

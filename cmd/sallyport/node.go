@@ -25,7 +25,7 @@ type nodeFlags struct {
 	JSDomain   string   `name:"js-domain" placeholder:"NAME" help:"JetStream domain of --nats."`
 	Data       string   `default:".sallyport" placeholder:"DIR" help:"The embedded JetStream keeps its state here (${default})."`
 	Prefix     string   `default:"sallyport" placeholder:"TOKEN" help:"First token of every subject (${default})."`
-	Roles      []string `default:"edge,worker" placeholder:"ROLE,…" help:"Which parts run in this process: edge, worker (both)."`
+	Roles      []string `default:"edge,worker,control" placeholder:"ROLE,…" help:"Which parts run in this process: edge, worker, control, which takes deployments (all)."`
 	Node       string   `placeholder:"NAME" help:"This process's name (the host's)."`
 	Domain     string   `default:"localhost" placeholder:"NAME" help:"Base of host style addresses, {api}.NAME (${default})."`
 	LogFormat  string   `default:"text" enum:"text,json" help:"How log records are written: text or json (${default})."`

@@ -21,7 +21,7 @@ func (p *process) startAdmin(ctx context.Context, fail context.CancelCauseFunc) 
 	if p.config.has(RoleEdge) {
 		config.Callbacks, config.IsCallback = http.HandlerFunc(p.edge.Callbacks), router.IsCallback
 	}
-	if p.node != nil {
+	if p.node != nil && p.config.has(RoleControl) {
 		config.Deployments = deployments{p.node}
 	}
 	server, err := control.New(config)

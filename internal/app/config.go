@@ -30,6 +30,8 @@ type Role string
 const (
 	RoleEdge   Role = "edge"
 	RoleWorker Role = "worker"
+	// RoleControl takes deployments.
+	RoleControl Role = "control"
 )
 
 // Config is everything that one process is told, by flags, SALLYPORT_ variables or a file. The zero value of each
@@ -157,11 +159,11 @@ func (c *Config) check() error {
 		c.Node = name
 	}
 	if len(c.Roles) == 0 {
-		c.Roles = []Role{RoleEdge, RoleWorker}
+		c.Roles = []Role{RoleEdge, RoleWorker, RoleControl}
 	}
 	for _, r := range c.Roles {
-		if r != RoleEdge && r != RoleWorker {
-			return Usagef("--roles: unknown role %q; the roles are edge and worker", r)
+		if r != RoleEdge && r != RoleWorker && r != RoleControl {
+			return Usagef("--roles: unknown role %q; the roles are edge, worker and control", r)
 		}
 	}
 	if strings.ContainsAny(c.Prefix, ".*> \t\r\n") || c.Prefix == "" {

@@ -34,11 +34,11 @@ type stores struct {
 }
 
 func (p *process) openCatalog(ctx context.Context) (stores, error) {
-	store, err := natskv.Open(ctx, natskv.Config{Conn: p.conn, Prefix: p.config.Prefix, Domain: p.config.NATS.JSDomain, Logger: p.logger})
+	store, err := natskv.Open(ctx, natskv.Config{Conn: p.conn, Prefix: p.config.Prefix, Domain: p.config.NATS.JSDomain, Replicas: p.replicas, Logger: p.logger})
 	if err != nil {
 		return stores{}, err
 	}
-	nodes, err := natskv.OpenNodes(ctx, natskv.NodesConfig{Conn: p.conn, Prefix: p.config.Prefix, Domain: p.config.NATS.JSDomain, Logger: p.logger})
+	nodes, err := natskv.OpenNodes(ctx, natskv.NodesConfig{Conn: p.conn, Prefix: p.config.Prefix, Domain: p.config.NATS.JSDomain, Replicas: p.replicas, Logger: p.logger})
 	return stores{store, nodes}, err
 }
 

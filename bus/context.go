@@ -68,8 +68,9 @@ func (s *span) first(value span) {
 
 // scanner goes over JSON text (RFC 8259). Like most readers it does not look into UTF-8.
 type scanner struct {
-	b []byte
-	i int
+	depth int
+	b     []byte
+	i     int
 }
 
 // peek returns the byte at hand; 0, which JSON nowhere has, at the end.
@@ -105,8 +106,16 @@ func (s *scanner) take(c byte) bool {
 	return true
 }
 
-// value goes past any value. The texts are bounded (maxContext), and so the depth is.
+// maxDepth is how deep values may be nested: ours are a few levels deep, and each level costs stack.
+const maxDepth = 1000
+
+// value goes past any value.
 func (s *scanner) value() bool {
+	if s.depth >= maxDepth {
+		return false
+	}
+	s.depth++
+	defer func() { s.depth-- }()
 	switch c := s.peek(); c {
 	case '"':
 		_, ok := s.text()

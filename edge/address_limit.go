@@ -15,13 +15,14 @@ type AddressLimit struct {
 }
 
 // addressLimiter is a token bucket for each client address, kept as the time at which it would be full (the generic cell
-// rate algorithm of ITU-T I.371): one map entry, which is dropped once it is full. It is safe for concurrent use.
+// rate algorithm of ITU-T I.371): one map entry. Full ones are dropped when there are too many. It is safe for concurrent use.
 type addressLimiter struct {
 	interval time.Duration // between two tokens
 	burst    time.Duration // how far ahead of now a bucket may be
 
-	mu   sync.Mutex // guards full
-	full map[netip.Prefix]time.Time
+	mu     sync.Mutex // guards what follows
+	full   map[netip.Prefix]time.Time
+	looked time.Time // when the map was last looked through for full buckets
 }
 
 // newAddressLimiter returns nil for no limit.
@@ -47,7 +48,10 @@ func (l *addressLimiter) allow(address string, now time.Time) bool {
 	defer l.mu.Unlock()
 	full, known := l.full[key]
 	if !known && len(l.full) >= maxAddresses {
-		maps.DeleteFunc(l.full, func(_ netip.Prefix, full time.Time) bool { return !full.After(now) })
+		if now.Sub(l.looked) >= sweepInterval { // each look holds up all others for some milliseconds
+			l.looked = now
+			maps.DeleteFunc(l.full, func(_ netip.Prefix, full time.Time) bool { return !full.After(now) })
+		}
 		if len(l.full) >= maxAddresses {
 			return true
 		}

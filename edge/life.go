@@ -226,6 +226,7 @@ func (s *Server) follow(now time.Time) {
 		return
 	}
 	s.dropBuckets(table)
+	s.metrics.follow()
 	s.hub.each(func(k *socket) bool {
 		s.wheel.arm(&k.timer, k.due(now))
 		return true

@@ -110,8 +110,7 @@ func answeredLabels(l labels, native bool) labels {
 	return l
 }
 
-// maxResolved bounds what is kept for programs and routes: more than a large node has. Those of programs that were replaced
-// go when it is reached.
+// maxResolved bounds what is kept for programs and routes: more than a large node has. What comes beyond is looked up each time.
 const maxResolved = 4096
 
 // resolved keeps what was looked up for a key that never changes. Reading takes no lock.
@@ -130,10 +129,28 @@ func (r *resolved[K, V]) get(key K, look func() *V) *V {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	grown := make(map[K]*V)
-	if known := r.known.Load(); known != nil && len(*known) < maxResolved {
+	if known := r.known.Load(); known != nil {
+		if len(*known) >= maxResolved {
+			return v
+		}
 		maps.Copy(grown, *known)
 	}
 	grown[key] = v
 	r.known.Store(&grown)
 	return v
+}
+
+// forget lets go of all keys.
+func (r *resolved[K, V]) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known.Store(nil)
+}
+
+// follow lets go of the programs and routes of a table that was replaced.
+func (m *metrics) follow() {
+	if m != nil {
+		m.routes.forget()
+		m.programs.forget()
+	}
 }

@@ -67,3 +67,22 @@ func TestResolvedIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestResolvedIsBounded: what does not fit is looked up anew, and what was replaced is let go.
+func TestResolvedIsBounded(t *testing.T) {
+	var r resolved[int, int]
+	looks := 0
+	get := func(key int) { r.get(key, func() *int { looks++; return new(int) }) }
+	for range 2 {
+		for key := range maxResolved + 10 {
+			get(key)
+		}
+	}
+	if looks != maxResolved+20 {
+		t.Errorf("%d looks, want %d", looks, maxResolved+20)
+	}
+	r.forget()
+	if get(0); looks != maxResolved+21 {
+		t.Error("it remembered what it should have let go")
+	}
+}

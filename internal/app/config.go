@@ -181,8 +181,8 @@ func (c *Config) check() error {
 	if !loopback(c.Admin) {
 		return Usagef("--admin %s: the admin listener takes loopback addresses only, since it has no TLS and shows health and metrics to everybody", c.Admin)
 	}
-	if c.AddressRate < 0 || c.AddressRate > 0 && c.AddressBurst < 1 {
-		return Usagef("--address-rate and --address-burst: the rate must not be negative, and with a rate the burst is at least 1")
+	if err := c.checkAddressLimit(); err != nil {
+		return err
 	}
 	if c.NATS.URL == "" && !loopback(c.NATSListen) && c.NATSAuth == "" {
 		return Usagef("--nats-listen %s: the embedded NATS server asks for no credentials and so binds loopback only; give --nats-auth FILE, or run a NATS cluster with accounts and give --nats URL", c.NATSListen)
@@ -217,6 +217,20 @@ func (c *Config) checkCluster() error {
 		return Usagef("--node %q: the name of a server in a NATS cluster has no spaces", c.Node)
 	case c.Cluster.Name == "" || strings.ContainsAny(c.Cluster.Name, " \t\r\n"):
 		return Usagef("--nats-cluster-name %q: give a name without spaces", c.Cluster.Name)
+	}
+	return nil
+}
+
+// checkAddressLimit refuses what no bucket could count.
+func (c *Config) checkAddressLimit() error {
+	const longest = 24 * 3600 // seconds that a bucket may take to fill: far more than anybody waits
+	switch {
+	case c.AddressRate == 0:
+		return nil
+	case !(c.AddressRate >= 1.0/longest && c.AddressRate <= 1e9): // NaN too
+		return Usagef("--address-rate %v: give connections a second, more than one a day", c.AddressRate)
+	case c.AddressBurst < 1 || float64(c.AddressBurst)/c.AddressRate > longest:
+		return Usagef("--address-burst %d: with a rate it is at least 1, and at most what --address-rate gives in a day", c.AddressBurst)
 	}
 	return nil
 }

@@ -98,6 +98,10 @@ func NewClient(c ClientConfig) (*Client, error) {
 
 // Send implements gateway.Sender. An ExpectAck event to which nobody answers ends with CodeTimeout.
 func (c *Client) Send(ctx context.Context, ev *gateway.Event, done func(*gateway.Reply, error)) {
+	if ev.Expect == gateway.ExpectStored {
+		c.store(ctx, ev, done)
+		return
+	}
 	if ev.Expect == gateway.ExpectNothing {
 		if err := c.tell(ctx, ev); err != nil {
 			c.failed(ev.Connection, ev.Request, err)

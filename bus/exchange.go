@@ -148,7 +148,8 @@ func (x *exchange) fail(token uint64, err error) {
 }
 
 func (x *exchange) onReply(m *nats.Msg) {
-	token, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, x.prefix), tokenBase, 64)
+	text, stored := cutStored(strings.TrimPrefix(m.Subject, x.prefix))
+	token, err := strconv.ParseUint(text, tokenBase, 64)
 	if err != nil {
 		x.junk.Add(1)
 		return
@@ -156,6 +157,12 @@ func (x *exchange) onReply(m *nats.Msg) {
 	answer, span, ok := x.take(token)
 	if !ok {
 		x.late.Add(1) // after its time-out, a second answer, or a token that we never gave
+		return
+	}
+	if stored {
+		err := readStored(m)
+		finish(span, err)
+		answer(nil, err)
 		return
 	}
 	reply, from, err := readReply(m)

@@ -22,6 +22,8 @@ const (
 	HeaderError = "Sallyport-Error"
 	// HeaderAck asks the worker of a one-way route to tell of success too; its one value is "1".
 	HeaderAck = "Sallyport-Ack"
+	// HeaderAttempt says on a stored event how often it has been tried, this time included.
+	HeaderAttempt = "Sallyport-Attempt"
 	// HeaderCloseCode and HeaderCloseReason are the close frame that a delete command asks for.
 	HeaderCloseCode   = "Sallyport-Close-Code"
 	HeaderCloseReason = "Sallyport-Close-Reason"
@@ -147,12 +149,19 @@ func eventHeader(h nats.Header, ones *[eventHeaders]string, ev *gateway.Event) {
 		// Its request id follows from the connection's, also when another edge tells of it a second time.
 		one = set(h, one, nats.MsgIdHdr, string(ev.Request))
 	}
+	if ev.Expect == gateway.ExpectStored {
+		one = set(h, one, nats.MsgIdHdr, string(ev.Message))
+	}
 	if ev.Expect == gateway.ExpectAck {
-		set(h, one, HeaderAck, ackWanted)
+		one = set(h, one, HeaderAck, ackWanted)
+	}
+	if ev.Attempt > 0 {
+		set(h, one, HeaderAttempt, strconv.Itoa(ev.Attempt))
 	}
 }
 
-// eventHeaders is how many headers of our own an event may have: context, opcode, acknowledgement and message id.
+// eventHeaders is how many headers of our own an event may have: context, opcode, and of acknowledgement, message id and
+// attempt two at most.
 const eventHeaders = 4
 
 // copyHeader copies what passes.

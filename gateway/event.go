@@ -43,6 +43,9 @@ const (
 	ExpectAck
 	// ExpectNothing: only a failure comes back, as a call of the sender's failure function.
 	ExpectNothing
+	// ExpectStored: the event is stored first, to be run at least once whatever happens meanwhile. The sender wants to
+	// know when the store has it, and nothing of what becomes of it later. Subject is one for storing.
+	ExpectStored
 )
 
 // Event is one client message, request, connect or disconnect on its way to whoever runs its route's integration.
@@ -62,6 +65,10 @@ type Event struct {
 	// Connection is empty for HTTP requests.
 	Connection ConnectionID
 	Request    RequestID
+	// Message is a message's own id, by which stores and backends tell a repeat; it is set where an event is stored.
+	Message RequestID
+	// Attempt counts the runs of a stored event, this one included; 0 for events that are not stored.
+	Attempt int
 
 	// Context is the flat JSON object of schemas/event: the members of Amazon's requestContext and what goes with them.
 	// Whoever is given the event must not write to it.
@@ -102,7 +109,7 @@ func (f InvokerFunc) Invoke(ctx context.Context, ev *Event) (*Reply, error) { re
 
 // Sender is the edge's side of the hop without a waiting goroutine per message.
 //
-// Send hands ev over and returns at once; it never blocks. For ExpectReply and ExpectAck done is called exactly once,
+// Send hands ev over and returns at once; it never blocks. For all but ExpectNothing done is called exactly once,
 // from any goroutine and possibly before Send returns, with the reply or with an *Error; it must not block. For
 // ExpectNothing done is not used: a failure that becomes known later is told to the function that the Sender's owner
 // configured. ctx carries the trace only: its cancellation has no effect on the event.

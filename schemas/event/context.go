@@ -39,6 +39,8 @@ type Context struct {
 	ConnectedAt      int64                `json:"connectedAt,omitempty"`
 	MessageDirection string               `json:"messageDirection,omitempty"`
 	MessageID        gateway.RequestID    `json:"messageId,omitempty"`
+	// DeliveryAttempt counts the attempts with a message of an atLeastOnce route, this one included; 0 on other events.
+	DeliveryAttempt int `json:"deliveryAttempt,omitempty"`
 	// DisconnectStatusCode and DisconnectReason are those of contract/websocket-api.md §4.6; the reason may be empty.
 	DisconnectStatusCode int     `json:"disconnectStatusCode,omitempty"`
 	DisconnectReason     *string `json:"disconnectReason,omitempty"`

@@ -22,6 +22,7 @@ type webSocketEvent struct {
 type webSocketContext struct {
 	RouteKey             gateway.RouteKey     `json:"routeKey"`
 	MessageID            gateway.RequestID    `json:"messageId,omitempty"`
+	DeliveryAttempt      int                  `json:"deliveryAttempt,omitempty"` // of atLeastOnce routes alone
 	DisconnectStatusCode int                  `json:"disconnectStatusCode,omitempty"`
 	EventType            event.Kind           `json:"eventType"`
 	ExtendedRequestID    gateway.RequestID    `json:"extendedRequestId"`
@@ -43,6 +44,7 @@ func newWebSocketContext(kind gateway.EventKind, c *event.Context) webSocketCont
 	return webSocketContext{
 		RouteKey:             c.RouteKey,
 		MessageID:            c.MessageID,
+		DeliveryAttempt:      c.DeliveryAttempt,
 		DisconnectStatusCode: c.DisconnectStatusCode,
 		EventType:            event.KindOf(kind),
 		ExtendedRequestID:    c.ExtendedRequestID,

@@ -76,6 +76,7 @@ type call struct {
 	method, path string
 	header       http.Header
 	body         []byte
+	limit        int64 // bytes of the answer that are read; 0 means maxKeyAnswer
 }
 
 // do sends a request and returns the response if its status is a success. The caller closes its body.
@@ -109,7 +110,11 @@ func (c *Client) answer(ctx context.Context, call call, v any) error {
 		return err
 	}
 	defer response.Body.Close() //nolint:errcheck // only read
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxKeyAnswer))
+	limit := int64(maxKeyAnswer)
+	if call.limit > 0 {
+		limit = call.limit
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, limit))
 	if err != nil {
 		return c.unreached(ctx, err)
 	}

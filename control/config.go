@@ -62,6 +62,8 @@ type Config struct {
 	AccessKeys AccessKeys
 	// Deployments answers /v1/apis; nil means 404.
 	Deployments Deployments
+	// DeadLetters answers /v1/dead-letters; nil means 404.
+	DeadLetters DeadLetters
 	// Hosts are the names under which the gateway is reached (--domain), each with its subdomains. Open management calls
 	// answer only under these, localhost and IP addresses, so that no web page can read them by a name of its own that
 	// points here (DNS rebinding).

@@ -24,11 +24,8 @@ func (s *Server) handler() http.Handler {
 			return
 		}
 		methods, ok := paths[path]
-		if id, below := strings.CutPrefix(path, pathAccessKeys+"/"); !ok && below && id != "" && !strings.Contains(id, "/") {
-			methods, ok = paths[pathAccessKeys+"/"]
-		}
-		if id, below := strings.CutPrefix(path, pathAPIs+"/"); !ok && below && id != "" && !strings.Contains(id, "/") {
-			methods, ok = paths[pathAPIs+"/"]
+		if !ok {
+			methods, ok = paths[patternOf(path)]
 		}
 		serve := methods[r.Method]
 		switch {
@@ -49,7 +46,7 @@ type methods map[string]http.HandlerFunc
 // pathReady is where load balancers and the healthcheck command ask.
 const pathReady = "/readyz"
 
-// paths is the table of what is served beside callbacks. The streams have no HEAD: it would go on for ever with nothing to
+// paths is the table of what is served beside callbacks; patternOf says which entries have an id behind them. The streams have no HEAD: it would go on for ever with nothing to
 // read.
 func (s *Server) paths() map[string]methods {
 	both := func(h http.HandlerFunc) methods { return methods{http.MethodGet: h, http.MethodHead: h} }
@@ -65,16 +62,38 @@ func (s *Server) paths() map[string]methods {
 		return paths
 	}
 	maps.Copy(paths, map[string]methods{
-		"/version":           both(s.version),
-		"/v1/connections":    {http.MethodGet: s.managed(reads(s.connections))},
-		"/v1/tail":           {http.MethodGet: s.managed(reads(s.tail))},
-		pathDrain:            {http.MethodPost: s.managed(s.drain)},
-		pathAPIs:             {http.MethodGet: s.managed(s.listAPIs), http.MethodPost: s.managedBody(maxAppliedBody, s.applyAPIs)},
-		pathAPIs + "/":       {http.MethodDelete: s.managed(s.deleteAPI)}, // with an id behind it
-		pathAccessKeys:       {http.MethodGet: s.managed(s.listKeys), http.MethodPost: s.managed(s.createKey)},
-		pathAccessKeys + "/": {http.MethodDelete: s.managed(s.deleteKey)}, // with an id behind it
+		"/version":            both(s.version),
+		"/v1/connections":     {http.MethodGet: s.managed(reads(s.connections))},
+		"/v1/tail":            {http.MethodGet: s.managed(reads(s.tail))},
+		pathDrain:             {http.MethodPost: s.managed(s.drain)},
+		pathAPIs:              {http.MethodGet: s.managed(s.listAPIs), http.MethodPost: s.managedBody(maxAppliedBody, s.applyAPIs)},
+		pathAPIs + "/":        {http.MethodDelete: s.managed(s.deleteAPI)},
+		pathAccessKeys:        {http.MethodGet: s.managed(s.listKeys), http.MethodPost: s.managed(s.createKey)},
+		pathAccessKeys + "/":  {http.MethodDelete: s.managed(s.deleteKey)},
+		pathDeadLetters:       {http.MethodGet: s.managed(s.listLetters)},
+		pathDeadLetters + "/": {http.MethodGet: s.managed(s.getLetter), http.MethodDelete: s.managed(s.deleteLetter)},
+		pathReplayLetter:      {http.MethodPost: s.managed(s.replayLetter)},
 	})
 	return paths
+}
+
+// patternOf is the entry of the table for a path with an id in it, or "".
+func patternOf(path string) string {
+	for _, collection := range []string{pathAPIs, pathAccessKeys, pathDeadLetters} {
+		id, below := strings.CutPrefix(path, collection+"/")
+		if !below || id == "" {
+			continue
+		}
+		id, verb, more := strings.Cut(id, "/")
+		switch {
+		case id == "":
+		case !more:
+			return collection + "/"
+		case collection == pathDeadLetters && verb == verbReplay:
+			return pathReplayLetter
+		}
+	}
+	return ""
 }
 
 // callback hands a request to the edge. A page that came under a foreign name is of the same origin to a browser, so

@@ -7,9 +7,9 @@ import (
 )
 
 // proxyVersion returns the payload format in which the subscribers of a route's own subject want its events, and whether
-// they want one at all (DESIGN §3.3). Integrations that our workers run convert for themselves.
+// they want one at all (DESIGN §3.3). What our workers run or hand on they convert for themselves.
 func proxyVersion(route *router.Route) (string, bool) {
-	if !route.Native() {
+	if !route.Native() || route.Durable() != nil {
 		return "", false
 	}
 	version := route.Integration().PayloadFormatVersion

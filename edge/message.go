@@ -133,6 +133,8 @@ func (s *Server) send(m arrival, route *router.Route) {
 // so that records have a latency, and under maxInFlight 1, which promises that one message ends before the next begins.
 func (s *Server) expect(p *router.Program, route *router.Route) gateway.Expect {
 	switch {
+	case route.Durable() != nil:
+		return gateway.ExpectStored
 	case route.TwoWay():
 		return gateway.ExpectReply
 	case route.Native():
@@ -172,6 +174,9 @@ func (x *exchange) fill(m arrival, expect gateway.Expect) (*gateway.Event, error
 		Expect: expect, Timeout: route.Timeout(), Connection: k.conn.ID, Request: m.request,
 		Context: b[:end:end], Body: body, Binary: in.op == ws.OpBinary,
 	}
+	if d := route.Durable(); d != nil {
+		x.event.Subject, x.event.Message = d.Subject, m.id
+	}
 	if kept := k.conn.Handshake; kept != nil {
 		x.event.Header = kept.Header
 	}
@@ -184,8 +189,12 @@ func (x *exchange) finish(reply *gateway.Reply, err error) {
 	if err == nil {
 		err = x.server.ours()
 	}
-	if err == nil && x.event.Expect == gateway.ExpectReply {
+	switch {
+	case err != nil:
+	case x.event.Expect == gateway.ExpectReply:
 		sent, err = x.reply(reply)
+	case x.event.Expect == gateway.ExpectStored:
+		sent = x.stored()
 	}
 	if err != nil {
 		sent = x.server.errorFrame(x.socket, x.limits, x.event.Request, err)
@@ -193,9 +202,9 @@ func (x *exchange) finish(reply *gateway.Reply, err error) {
 	x.socket.release()
 	took := x.server.now().Sub(x.start)
 	status := replyStatus(reply)
-	x.server.metrics.answered(&x.event, eventEnd{route: x.tallies, native: x.route.Native(), status: status, took: took, err: err})
+	x.server.metrics.answered(&x.event, eventEnd{route: x.tallies, native: x.route.Native() && x.route.Durable() == nil, status: status, took: took, err: err})
 	x.endSpan(err)
-	if x.event.Expect == gateway.ExpectAck {
+	if x.event.Expect != gateway.ExpectReply {
 		status = 0 // an acknowledgement does not tell it
 	}
 	x.logMessage(x.program, status, took, err)

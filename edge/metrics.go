@@ -38,6 +38,7 @@ type metrics struct {
 	callbacks   *tallies
 	fullQueues  metric.Int64Counter
 	requests    metric.Float64Histogram
+	stored      metric.Int64Counter // durable.go
 
 	accessMetrics
 	lifeMetrics
@@ -118,7 +119,7 @@ func newMetrics(p metric.MeterProvider) (*metrics, error) {
 		metric.WithUnit("{occurrence}"), metric.WithDescription("Times that a client's send queue became full."))
 	m.requests, errs[6] = meter.Float64Histogram("http.server.request.duration",
 		metric.WithUnit("s"), metric.WithDescription("Duration of requests to HTTP APIs."))
-	return m, errors.Join(append(errs[:], m.openAccess(meter), m.openLife(meter))...)
+	return m, errors.Join(append(errs[:], m.openAccess(meter), m.openLife(meter), m.openDurable(meter))...)
 }
 
 // with returns the options of l, made once.

@@ -78,8 +78,42 @@ type Route struct {
 	// RequestParameters declares parameters of the $connect request, such as route.request.querystring.token.
 	RequestParameters map[string]*RequestParameter `json:"requestParameters,omitempty"`
 	Throttle          *Throttle                    `json:"throttle,omitempty"`
-	OperationName     string                       `json:"operationName,omitempty"`
+	// Delivery says what becomes of a message whose backend fails; empty means DeliverAtMostOnce.
+	Delivery Delivery `json:"delivery,omitempty"`
+	// Acknowledge sends the client of a one-way atLeastOnce route a frame when its message is stored.
+	Acknowledge bool `json:"acknowledge,omitempty"`
+	// Retry says how often and when an atLeastOnce message is tried again; nil means the defaults.
+	Retry         *Retry `json:"retry,omitempty"`
+	OperationName string `json:"operationName,omitempty"`
 }
+
+// Delivery is how far a route answers for its messages. It goes beyond Amazon's service, which has at most once alone.
+type Delivery string
+
+// The deliveries. DeliverAtMostOnce hands a message to its backend once. DeliverAtLeastOnce stores it first and tries until
+// the backend has taken it or its attempts are used up; then it is a dead letter.
+const (
+	DeliverAtMostOnce  Delivery = "atMostOnce"
+	DeliverAtLeastOnce Delivery = "atLeastOnce"
+)
+
+// Retry is how an atLeastOnce route tries again.
+type Retry struct {
+	// MaxAttempts counts all attempts, the first one included; 0 means DefaultRetryAttempts.
+	MaxAttempts int `json:"maxAttempts,omitempty"`
+	// BackoffSeconds is the wait before the second attempt, which doubles before each further one; 0 means
+	// DefaultRetryBackoffSeconds.
+	BackoffSeconds int `json:"backoffSeconds,omitempty"`
+}
+
+// The figures of Retry. With the defaults the last attempt begins some two minutes after the first one: a backend's restart
+// or deployment is over by then.
+const (
+	DefaultRetryAttempts       = 8
+	DefaultRetryBackoffSeconds = 1
+	MaxRetryAttempts           = 100
+	MaxRetryBackoffSeconds     = 3600
+)
 
 // RequestParameter says of a parameter whether a request without it is refused.
 type RequestParameter struct {

@@ -40,6 +40,9 @@ type Route struct {
 	Timeout time.Duration
 	// TwoWay says that a message's result becomes a frame (contract/websocket-api.md §7.7).
 	TwoWay bool
+	// Durable says that messages are tried until the backend has taken them: it must say so, also where nobody reads its
+	// result.
+	Durable bool
 	// MaxReplyBytes bounds a backend's answer; 0 means gateway.MaxBodyCeiling.
 	MaxReplyBytes int
 }

@@ -54,59 +54,85 @@ type Unopened struct {
 // String names the route's API and stage before the fault.
 func (u Unopened) String() string { return fmt.Sprintf("%s/%s: %s", u.API, u.Stage, u.Fault) }
 
+// set is what a worker makes of a table: the integrations, the routes to serve by them, and what could not be opened.
+type set struct {
+	live   table
+	served []bus.ServedRoute
+	stored []bus.DurableRoute
+	failed []Unopened
+}
+
 // openAll opens the integrations of t, and behind them those of other tables. Failures are those of t alone.
-func (w *Worker) openAll(t *router.Table, others []*router.Table) (table, []bus.ServedRoute, []Unopened) {
-	live, served, failed := w.open(t)
-	place := make(map[string]int, len(served))
-	for i, r := range served {
-		place[r.Subject] = i
+func (w *Worker) openAll(t *router.Table, others []*router.Table) set {
+	all := w.open(t)
+	served, stored := make(map[string]int, len(all.served)), make(map[string]bool, len(all.stored))
+	for i, r := range all.served {
+		served[r.Subject] = i
+	}
+	for _, r := range all.stored {
+		stored[r.Subject] = true
 	}
 	for _, other := range others {
-		more, routes, _ := w.open(other)
-		for _, r := range routes {
-			o := more[r.Subject]
-			first := live[r.Subject]
-			if first == nil {
-				live[r.Subject] = o
-				place[r.Subject] = len(served)
-				served = append(served, r)
+		more := w.open(other)
+		for _, r := range more.served {
+			all.live.add(r.Subject, more.live[r.Subject])
+			place, there := served[r.Subject]
+			if !there {
+				served[r.Subject] = len(all.served)
+				all.served = append(all.served, r)
 				continue
 			}
-			if first.deployment == o.deployment {
-				continue
-			}
-			o.other, first.other = first.other, o
 			// An answer that is not waited for is dropped; one that is, must come.
-			at := &served[place[r.Subject]]
+			at := &all.served[place]
 			at.TwoWay = at.TwoWay || r.TwoWay
 			at.Prompt = at.Prompt && r.Prompt
 		}
+		for _, r := range more.stored {
+			all.live.add(r.Subject, more.live[r.Subject])
+			if !stored[r.Subject] {
+				stored[r.Subject] = true
+				all.stored = append(all.stored, r)
+			}
+		}
 	}
-	return live, served, failed
+	return all
 }
 
-// open opens every integration of t that workers run.
-func (w *Worker) open(t *router.Table) (table, []bus.ServedRoute, []Unopened) {
-	live := table{}
-	var served []bus.ServedRoute
-	var failed []Unopened
+// add puts an integration behind that which the subject has, unless it is of the same deployment.
+func (t table) add(subject string, o *opened) {
+	first := t[subject]
+	switch {
+	case first == nil:
+		t[subject] = o
+	case first.deployment != o.deployment:
+		o.other, first.other = first.other, o
+	}
+}
+
+// open opens every integration of t that workers run, and those to which they hand on stored messages.
+func (w *Worker) open(t *router.Table) set {
+	all := set{live: table{}}
 	for _, program := range t.Programs() {
 		for _, r := range program.Routes() {
-			if r.Native() {
+			if r.Native() && r.Durable() == nil {
 				continue
 			}
 			o, err := w.openRoute(program, r)
 			if err != nil {
-				failed = append(failed, unopened(program, r, err))
+				all.failed = append(all.failed, unopened(program, r, err))
 				continue
 			}
-			live[r.Subject()] = o
-			served = append(served, servedRoute(program, r, o.prompt))
+			all.live[r.Subject()] = o
+			if r.Durable() != nil { // its event subject is a native backend's, or nobody's
+				all.stored = append(all.stored, durableRoute(program, r))
+				continue
+			}
+			all.served = append(all.served, servedRoute(program, r, o.prompt))
 		}
-		authorizers, refused := w.openAuthorizers(program, live)
-		served, failed = append(served, authorizers...), append(failed, refused...)
+		authorizers, refused := w.openAuthorizers(program, all.live)
+		all.served, all.failed = append(all.served, authorizers...), append(all.failed, refused...)
 	}
-	return live, served, failed
+	return all
 }
 
 func (w *Worker) openRoute(p *router.Program, r *router.Route) (*opened, error) {
@@ -121,6 +147,10 @@ func (w *Worker) openRoute(p *router.Program, r *router.Route) (*opened, error) 
 	}
 	if route.Protocol == gateway.ProtocolHTTP {
 		route.MaxReplyBytes = p.Limits().MaxBodyBytes
+	}
+	if r.Durable() != nil {
+		route.Durable = true
+		in = handedOn(in, r)
 	}
 	invoker, err := kind.Open(in, route)
 	if err != nil {

@@ -24,6 +24,10 @@ type Config struct {
 	Kinds []Kind
 	// Serve tells the bus server which routes' subjects to serve from now on: all of them, and no others. Required.
 	Serve func([]bus.ServedRoute) error
+	// ServeDurable tells the bus server of stored messages the same of atLeastOnce routes; nil serves none.
+	ServeDurable func([]bus.DurableRoute) error
+	// Push sends what became of a stored message to its client; nil drops it.
+	Push func(context.Context, gateway.ConnectionRef, gateway.Push) error
 	// MeterProvider is nil for no metrics.
 	MeterProvider metric.MeterProvider
 	// Logger gets the causes of failures, which never leave the process otherwise. nil discards them.
@@ -35,6 +39,7 @@ type Config struct {
 type Worker struct {
 	kinds    map[gateway.IntegrationType]Kind
 	serve    func([]bus.ServedRoute) error
+	durable  durable
 	duration metric.Float64Histogram
 	log      *slog.Logger
 
@@ -65,6 +70,9 @@ func NewWorker(c Config) (*Worker, error) {
 	if w.duration, err = newDuration(c.MeterProvider); err != nil {
 		return nil, fmt.Errorf("integrations: %w", err)
 	}
+	if err := w.durable.open(c); err != nil {
+		return nil, fmt.Errorf("integrations: %w", err)
+	}
 	w.live.Store(&table{})
 	return w, nil
 }
@@ -79,14 +87,19 @@ func NewWorker(c Config) (*Worker, error) {
 func (w *Worker) Swap(t *router.Table, others ...*router.Table) ([]Unopened, error) {
 	w.swapping.Lock()
 	defer w.swapping.Unlock()
-	fresh, served, failed := w.openAll(t, others)
+	all := w.openAll(t, others)
+	fresh, failed := all.live, all.failed
 	// Before Serve, since a new subject must find its integration; and with the routes of the set before, whose last
 	// events may still wait in the bus server.
 	live := make(table, len(fresh)+len(w.current))
 	maps.Copy(live, w.current)
 	maps.Copy(live, fresh)
 	w.live.Store(&live)
-	if err := w.serve(served); err != nil {
+	err := w.serve(all.served)
+	if err == nil {
+		err = w.durable.serve(all.stored)
+	}
+	if err != nil {
 		w.current = live
 		return failed, err
 	}
@@ -96,8 +109,7 @@ func (w *Worker) Swap(t *router.Table, others ...*router.Table) ([]Unopened, err
 
 // Try returns the routes of t that Swap could not open. It changes nothing.
 func (w *Worker) Try(t *router.Table) []Unopened {
-	_, _, failed := w.open(t)
-	return failed
+	return w.open(t).failed
 }
 
 // Invoke runs the integration of the route that ev.Subject names, under the route's timeout or the event's own where

@@ -16,6 +16,8 @@ type Config struct {
 	Subject func(gateway.APIID, gateway.StageName, gateway.Protocol, gateway.RouteKey) string
 	// AuthSubject names the NATS subject of an authorizer's events; Compile needs it.
 	AuthSubject func(gateway.APIID, gateway.StageName, string) string
+	// DurableSubject names the NATS subject on which the messages of an atLeastOnce route are stored; Compile needs it.
+	DurableSubject func(gateway.APIID, gateway.StageName, gateway.RouteKey) string
 	// Checks holds the rules of the integration kinds.
 	Checks map[gateway.IntegrationType]IntegrationCheck
 	// PayloadCap is the most bytes of a message that this NATS carries; 0 means no check. Limits above it that a
@@ -94,6 +96,7 @@ func buildRoute(p *Program, c *check, key gateway.RouteKey, route *gateway.Route
 		twoWay:      c.kind.twoWay(key, route),
 		integration: withGreedy(integration, greedy),
 		timeout:     p.limits.Integration,
+		durable:     c.buildDurable(p, key, route),
 		Rules:       c.buildRules(p, key, route),
 	}
 	if integration.TimeoutInMillis > 0 {

@@ -54,6 +54,9 @@ func (c *check) refuseWebSocketMembers() {
 		refuse(where.under("requestModels"), len(r.RequestModels) > 0)
 		refuse(where.under("requestParameters"), len(r.RequestParameters) > 0)
 		refuse(where.under("throttle"), r.Throttle != nil)
+		refuse(where.under("delivery"), r.Delivery != "")
+		refuse(where.under("acknowledge"), r.Acknowledge)
+		refuse(where.under("retry"), r.Retry != nil)
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Stages)) {
 		if s, where := a.Stages[name], at("stages", string(name)); s != nil {

@@ -44,9 +44,14 @@ func (websocketKind) checkRoutes(c *check) {
 		if a := c.connectAuthorizer(); key == gateway.RouteRefresh && (a == nil || a.Type != gateway.AuthorizerJWT) {
 			c.fault(where, "there is no token to renew: $connect has no JWT authorizer", "give it one, or remove the route")
 		}
-		if r := c.api.Routes[key]; r != nil && r.RouteResponse && mayLackIntegration(key) {
+		r := c.api.Routes[key]
+		if r == nil {
+			continue
+		}
+		if r.RouteResponse && mayLackIntegration(key) {
 			c.fault(where.under("routeResponse"), string(key)+" can't answer with a frame", "remove it")
 		}
+		c.checkDelivery(key, r)
 	}
 }
 

@@ -116,6 +116,7 @@ type Route struct {
 	twoWay      bool
 	integration *gateway.Integration
 	timeout     time.Duration
+	durable     *Durable // nil for atMostOnce
 	context     []byte
 	// pattern is the key's path, for HTTP routes other than $default.
 	pattern pattern

@@ -35,6 +35,7 @@ type commands struct {
 	Connections connectionsCommand `cmd:"" help:"List, inspect, push to and close client connections."`
 	AccessKeys  accessKeysCommand  `cmd:"" name:"access-keys" help:"Make, list and remove the keys that calls are signed with."`
 	Drain       drainCommand       `cmd:"" help:"Make a gateway take no more clients, close those it has evenly, and end."`
+	DeadLetters deadLettersCommand `cmd:"" name:"dead-letters" help:"List, inspect, replay and remove messages that atLeastOnce routes gave up."`
 	Tail        tailCommand        `cmd:"" help:"Follow live events."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask whether the gateway takes traffic: exit code 0 if so."`
 	Template    templateCommand    `cmd:"" help:"Try mapping templates."`

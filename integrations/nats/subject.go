@@ -21,7 +21,7 @@ type subject struct {
 }
 
 // Invoke sends ev on. A backend on NATS need not answer an event of which nobody reads the result, so only the hand-over
-// is waited for then.
+// is waited for then; on a durable route its answer says that it has taken the message.
 func (s *subject) Invoke(ctx context.Context, ev *gateway.Event) (*gateway.Reply, error) {
 	next, err := s.event(ev)
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *subject) event(ev *gateway.Event) (*gateway.Event, error) {
 	next := *ev
 	next.Subject = s.name
 	next.Expect = gateway.ExpectNothing
-	if s.route.Answers(ev.Kind) {
+	if s.route.Answers(ev.Kind) || s.route.Durable {
 		next.Expect = gateway.ExpectReply
 	}
 	if next.Timeout <= 0 {

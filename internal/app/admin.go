@@ -15,7 +15,7 @@ import (
 func (p *process) startAdmin(ctx context.Context, fail context.CancelCauseFunc) error {
 	config := control.Config{
 		Listen: p.config.Admin, Access: p.access(), Keys: p.keys, AccessKeys: p.keys, Hosts: []string{p.config.Domain}, Build: control.Build{Version: p.config.Version},
-		Ready: p.faults, Metrics: p.telemetry.Handler, Connections: p.listConnections, Subscribe: p.subscribe, Logger: p.logger,
+		Ready: p.faults, Metrics: p.telemetry.Handler, DeadLetters: p.durable, Connections: p.listConnections, Subscribe: p.subscribe, Logger: p.logger,
 		Drain: p.drainer(func() { fail(nil) }), // nil: asked for, as by a signal
 	}
 	if p.config.has(RoleEdge) {

@@ -53,6 +53,7 @@ type process struct {
 	definitions *definitions
 	live        router.Live
 	worker      *integrations.Worker
+	durable     *bus.Durable
 	tap         *bus.Tap
 	accessLog   *accesslog.Sink
 	keySets     *keysets.Cache         // of the edge role
@@ -101,6 +102,7 @@ func (p *process) start(ctx context.Context, fail context.CancelCauseFunc) error
 		p.startNATS,
 		p.startOpening,
 		p.startDefinitions,
+		p.startDurable,
 		p.startWorker,
 		p.startStore,
 		p.startAccess,

@@ -191,6 +191,9 @@ func (n *node) adopt(ctx context.Context, state catalog.State) {
 	if err := p.accessLog.Use(slices.Concat(destinations(running), wanted)); err != nil {
 		faults = append(faults, deployment.Fault{Problem: err.Error()})
 	}
+	if err := p.prepareDurable(table); err != nil {
+		faults = append(faults, deployment.Fault{Problem: err.Error()})
+	}
 	if p.worker != nil { // before the edge, so that it sends to no subject that nobody serves yet
 		unopened, err := p.worker.Swap(table, running)
 		for _, u := range unopened {

@@ -67,6 +67,9 @@ func (n *node) prepare(ctx context.Context, live *deployment.Live) []deployment.
 	if err := p.accessLog.Use(slices.Concat(destinations(running), destinations(table))); err != nil {
 		return []deployment.Fault{{Problem: err.Error()}}
 	}
+	if err := p.prepareDurable(table); err != nil {
+		return []deployment.Fault{{Problem: err.Error()}}
+	}
 	if p.worker != nil {
 		if _, err := p.worker.Swap(running, append([]*router.Table{table}, n.replaced...)...); err != nil {
 			return []deployment.Fault{{Problem: "worker: " + err.Error()}}

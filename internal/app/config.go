@@ -55,6 +55,8 @@ type Config struct {
 	Cluster ClusterConfig
 	// Replicas are how many NATS servers keep each stream and bucket; 0 is 3 in a cluster and else 1.
 	Replicas int
+	// Durable bounds what is stored of atLeastOnce routes.
+	Durable DurableConfig
 	// Data is the directory of the embedded JetStream.
 	Data string
 	// Prefix begins every subject.
@@ -115,6 +117,13 @@ type ClusterConfig struct {
 
 // maxReplicas is the most that JetStream takes.
 const maxReplicas = 5
+
+// DurableConfig bounds the messages of atLeastOnce routes that wait for a worker: how many bytes of them there may be, and how
+// old they become. 0 means the bus' defaults.
+type DurableConfig struct {
+	MaxBytes int64
+	MaxAge   time.Duration
+}
 
 // LogFormat is how log records are written.
 type LogFormat string
@@ -189,6 +198,9 @@ func (c *Config) check() error {
 	}
 	if c.NATS.URL != "" && c.NATSAuth != "" {
 		return Usagef("--nats-auth is for the embedded NATS server, and --nats uses another one: give one of them")
+	}
+	if c.Durable.MaxBytes < 0 || c.Durable.MaxAge < 0 {
+		return Usagef("--durable-max-bytes and --durable-max-age can't be negative")
 	}
 	if c.NATS.URL == "" && c.NATS != (NATSConfig{}) {
 		return Usagef("--nats-creds, --nats-ca, --nats-cert, --nats-key and --js-domain belong to --nats URL, which is not given")

@@ -61,5 +61,5 @@ func routerConfig(prefix string, payloadCap int) (router.Config, error) {
 		checks[k.Type()] = k.Check
 	}
 	subjects := bus.Subjects{Prefix: prefix}
-	return router.Config{Subject: subjects.Event, AuthSubject: subjects.Authorizer, Checks: checks, PayloadCap: payloadCap}, nil
+	return router.Config{Subject: subjects.Event, AuthSubject: subjects.Authorizer, DurableSubject: subjects.Durable, Checks: checks, PayloadCap: payloadCap}, nil
 }

@@ -52,9 +52,15 @@ func (p *process) startWorker(ctx context.Context, _ context.CancelCauseFunc) er
 	if err != nil {
 		return err
 	}
+	pushes, err := p.workerPushes()
+	if err != nil {
+		return err
+	}
 	var server *bus.Server
+	var stored *bus.DurableServer
 	p.worker, err = integrations.NewWorker(integrations.Config{
 		Kinds: all, Serve: func(routes []bus.ServedRoute) error { return server.Serve(routes) },
+		ServeDurable: func(routes []bus.DurableRoute) error { return stored.Serve(routes) }, Push: pushes.Post,
 		MeterProvider: p.telemetry.MeterProvider, Logger: p.logger,
 	})
 	if err != nil {
@@ -71,6 +77,9 @@ func (p *process) startWorker(ctx context.Context, _ context.CancelCauseFunc) er
 		server.Close()
 		return nil
 	})
+	if stored, err = p.serveStored(p.worker); err != nil {
+		return err
+	}
 	return p.serve(p.live.Load())
 }
 
@@ -118,6 +127,9 @@ func (p *process) replace(table *router.Table) error {
 			p.logger.Error("access logs that are not used any more stay open", "error", err)
 		}
 	}()
+	if err := p.prepareDurable(table); err != nil {
+		return err
+	}
 	// Workers first, so that no edge sends to a subject that nobody serves yet.
 	if err := p.serve(table); err != nil {
 		return err

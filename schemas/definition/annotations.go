@@ -42,6 +42,7 @@ func typeNotes() map[string]typeNote {
 		"JWTConfiguration":    {"JWT configuration", "Which tokens a JWT authorizer takes."},
 		"DomainMapping":       {"API mapping", "A custom domain, with the path below which the stage is served."},
 		"APIKey":              {"API key", "A key that clients send."},
+		"Retry":               {"Retry", "How often and when a message of an atLeastOnce route is tried again."},
 	}
 }
 
@@ -50,7 +51,7 @@ func bound(n int) *int { return &n }
 // annotations has an entry for each field of each Go struct that a document holds, by type name and key.
 func annotations() map[string]annotation {
 	notes := apiAnnotations()
-	for _, more := range []map[string]annotation{limitAnnotations(), integrationAnnotations(), accessAnnotations(), stageAnnotations()} {
+	for _, more := range []map[string]annotation{limitAnnotations(), integrationAnnotations(), accessAnnotations(), stageAnnotations(), durableAnnotations()} {
 		maps.Copy(notes, more)
 	}
 	for _, figure := range new(gateway.LimitSettings).Figures(gateway.ProtocolWebSocket) { // the same for all without a profile

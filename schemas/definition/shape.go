@@ -168,6 +168,8 @@ func wordsOf(t reflect.Type) []string {
 		return []string{string(gateway.AuthorizerRequest), string(gateway.AuthorizerJWT)}
 	case reflect.TypeFor[gateway.PostDuringConnect]():
 		return []string{string(gateway.PostGone), string(gateway.PostHold)}
+	case reflect.TypeFor[gateway.Delivery]():
+		return []string{string(gateway.DeliverAtMostOnce), string(gateway.DeliverAtLeastOnce)}
 	case reflect.TypeFor[gateway.HandshakePart]():
 		return []string{string(gateway.HandshakeHeaders), string(gateway.HandshakeQuery)}
 	}

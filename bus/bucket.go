@@ -55,6 +55,8 @@ type BucketConfig struct {
 // concurrently. Keys hold only -/_=.a-zA-Z0-9 (nats-facts §1.5).
 type Bucket struct {
 	kv     jetstream.KeyValue
+	js     jetstream.JetStream
+	name   string
 	logger *slog.Logger
 }
 
@@ -81,10 +83,10 @@ func OpenBucket(ctx context.Context, c BucketConfig) (*Bucket, error) {
 	for {
 		kv, err := prepareBucket(ctx, js, name, c)
 		if err == nil {
-			if err := raiseReplicas(ctx, js, "KV_"+name, c.Replicas); err != nil {
+			if err := raiseReplicas(ctx, js, bucketStream(name), c.Replicas); err != nil {
 				logger.Warn("the replicas of a bucket can't be raised now", slog.Int("replicas", c.Replicas), slog.Any("error", err))
 			}
-			return &Bucket{kv: kv, logger: logger}, nil
+			return &Bucket{kv: kv, js: js, name: name, logger: logger}, nil
 		}
 		if !notReady(err) || sleep(ctx, bucketRetry) != nil {
 			return nil, fmt.Errorf("bucket %s: %w", name, err)
@@ -149,6 +151,11 @@ func notReady(err error) bool {
 	}
 	return false
 }
+
+// bucketStream is the stream that holds a bucket, and bucketSubjects the head of its keys' subjects (nats-facts §5).
+func bucketStream(name string) string { return "KV_" + name }
+
+func bucketSubjects(name string) string { return "$KV." + name + "." }
 
 // bucketName escapes what names of buckets do not take, as connstore/journal does: each prefix has its own.
 func bucketName(prefix, name string) string {

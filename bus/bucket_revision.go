@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -72,27 +73,71 @@ func revisionError(err error) error {
 	return bucketError(err)
 }
 
-// Each calls tell for each key that the bucket has, without its value.
+// Each calls tell for each key that the bucket has, without its value. A watcher says that it has told all there is when
+// the server's count of what is left reaches 0, and that count errs while keys are written; so what the stream knows and the
+// watcher did not tell is read key by key.
 func (b *Bucket) Each(ctx context.Context, tell func(BucketEntry)) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketCall)
 	defer cancel()
-	watcher, err := b.kv.WatchAll(ctx, jetstream.MetaOnly(), jetstream.IgnoreDeletes())
+	head := bucketSubjects(b.name)
+	stream, err := b.js.Stream(ctx, bucketStream(b.name))
 	if err != nil {
 		return bucketError(err)
 	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(head+">"))
+	if err != nil {
+		return bucketError(err)
+	}
+	told, err := b.told(ctx)
+	if err != nil {
+		return err
+	}
+	for subject := range info.State.Subjects {
+		key := strings.TrimPrefix(subject, head)
+		if _, ok := told[key]; ok {
+			continue
+		}
+		e, err := b.Read(ctx, key)
+		switch {
+		case errors.Is(err, ErrNoKey): // deleted meanwhile, or a mark of a deletion
+			continue
+		case err != nil:
+			return err
+		}
+		e.Value = nil
+		tell(e)
+	}
+	for key, e := range told {
+		if key == e.Key {
+			tell(e)
+		}
+	}
+	return nil
+}
+
+// told is what a watcher tells before it says that this was all. A key that was deleted has the zero entry.
+func (b *Bucket) told(ctx context.Context) (map[string]BucketEntry, error) {
+	watcher, err := b.kv.WatchAll(ctx, jetstream.MetaOnly())
+	if err != nil {
+		return nil, bucketError(err)
+	}
 	defer b.endWatch(ctx, watcher)
+	told := make(map[string]BucketEntry)
 	for {
 		select {
 		case <-ctx.Done():
-			return bucketError(ctx.Err())
+			return nil, bucketError(ctx.Err())
 		case e, ok := <-watcher.Updates():
 			switch {
 			case !ok:
-				return errWatchCut()
+				return nil, errWatchCut()
 			case e == nil: // nats.go's sign that this is all
-				return nil
+				return told, nil
+			case e.Operation() == jetstream.KeyValuePut:
+				told[e.Key()] = BucketEntry{Key: e.Key(), Revision: e.Revision(), Created: e.Created()}
+			default:
+				told[e.Key()] = BucketEntry{}
 			}
-			tell(BucketEntry{Key: e.Key(), Revision: e.Revision(), Created: e.Created()})
 		}
 	}
 }

@@ -24,6 +24,10 @@ const (
 	maxNodeBytes = 4 << 10
 	// answerTimeout is how long a node may take for its answer: it fetches and compiles.
 	answerTimeout = 8 * time.Second
+	// goneAsks and gonePause: so often, and so far apart, a node that nobody listens for is asked before it counts as gone. One
+	// that lost its NATS server is back after 250 to 500 ms, and has clients all the time.
+	goneAsks  = 3
+	gonePause = 500 * time.Millisecond
 )
 
 // NodesConfig describes the register of nodes. Conn and Prefix are required.
@@ -120,7 +124,7 @@ func (n *Nodes) Ask(ctx context.Context, q *deployment.Question) ([]deployment.A
 
 func (n *Nodes) ask(ctx context.Context, key string, question []byte) (deployment.Answer, bool) {
 	instance, _ := unescape(key)
-	reply, err := n.conn.AskNode(ctx, n.subjects, instance, question)
+	reply, err := askAgain(ctx, func() ([]byte, error) { return n.conn.AskNode(ctx, n.subjects, instance, question) })
 	if errors.Is(err, bus.ErrNodeGone) {
 		return deployment.Answer{}, false
 	}
@@ -135,6 +139,23 @@ func (n *Nodes) ask(ctx context.Context, key string, question []byte) (deploymen
 		Version: deployment.Version, Node: n.nameOf(ctx, key, instance),
 		Faults: []deployment.Fault{{Problem: fmt.Sprintf("no answer within %s; if it is gone for good, it is forgotten after %s", answerTimeout, nodeTTL)}},
 	}, true
+}
+
+// askAgain asks until somebody listens, and returns bus.ErrNodeGone when nobody did goneAsks times.
+func askAgain(ctx context.Context, ask func() ([]byte, error)) ([]byte, error) {
+	pause := time.NewTicker(gonePause)
+	defer pause.Stop()
+	for asked := 1; ; asked++ {
+		reply, err := ask()
+		if !errors.Is(err, bus.ErrNodeGone) || asked == goneAsks {
+			return reply, err
+		}
+		select {
+		case <-ctx.Done(): // whether it is gone is not known
+			return nil, ctx.Err()
+		case <-pause.C:
+		}
+	}
 }
 
 // nameOf is the node's own name, for people.

@@ -2,8 +2,11 @@ package natskv
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/schemas/deployment"
@@ -52,4 +55,35 @@ func TestNodes(t *testing.T) {
 	if answers, err = nodes.Ask(t.Context(), &deployment.Question{Version: deployment.Version, Step: deployment.StepLive, Revision: 1}); err != nil || len(answers) != 1 {
 		t.Errorf("after one left: %+v, %v", answers, err)
 	}
+}
+
+// TestAskAgain: a node for which nobody listens at the moment of the question is asked again, and is gone only after that.
+func TestAskAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		reply, err := askAgain(t.Context(), func() ([]byte, error) {
+			if asked++; asked < goneAsks {
+				return nil, bus.ErrNodeGone
+			}
+			return []byte("yes"), nil
+		})
+		if err != nil || string(reply) != "yes" || asked != goneAsks {
+			t.Errorf("a node that comes back: %q, %v, asked %d times", reply, err, asked)
+		}
+		began := time.Now()
+		gone := func() ([]byte, error) { return nil, bus.ErrNodeGone }
+		if _, err := askAgain(t.Context(), gone); !errors.Is(err, bus.ErrNodeGone) || time.Since(began) != (goneAsks-1)*gonePause {
+			t.Errorf("a node that is gone: %v after %s", err, time.Since(began))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), gonePause/2)
+		defer cancel()
+		if _, err := askAgain(ctx, gone); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("no time to ask again: %v", err)
+		}
+		asked = 0
+		silent := errors.New("no answer")
+		if _, err := askAgain(t.Context(), func() ([]byte, error) { asked++; return nil, silent }); err != silent || asked != 1 {
+			t.Errorf("a node that is silent: %v, asked %d times", err, asked)
+		}
+	})
 }

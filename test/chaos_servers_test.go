@@ -29,8 +29,8 @@ func TestChaosNATSServerIsKilled(t *testing.T) {
 			seats = append(seats, takeSeat(t, e.Data))
 		}
 	}
-	for _, name := range []string{"sallyport-connections", "KV_sallyport-leases"} {
-		replicate(t, js, name, len(servers))
+	for _, name := range []string{"sallyport-connections", "KV_sallyport-leases", "KV_sallyport-catalog", "KV_sallyport-nodes"} {
+		replicated(t, js, name, len(servers))
 	}
 	for _, name := range []string{"sallyport-connections", "KV_sallyport-leases"} {
 		leader := leaderOf(t, js, name, servers)
@@ -65,7 +65,7 @@ func TestChaosNATSServerIsKilled(t *testing.T) {
 		}
 		leader.start()
 		leader.output.await(t, "NATS server is ready")
-		replicate(t, js, name, len(servers))
+		replicated(t, js, name, len(servers))
 	}
 	for _, s := range seats {
 		s.isOpen()
@@ -75,8 +75,8 @@ func TestChaosNATSServerIsKilled(t *testing.T) {
 	}
 }
 
-// replicate gives a stream so many replicas, if it has fewer, and waits until all are current.
-func replicate(t *testing.T, js jetstream.JetStream, name string, n int) {
+// replicated waits until a stream has so many replicas, as the gateway gives it, and all are current.
+func replicated(t *testing.T, js jetstream.JetStream, name string, n int) {
 	t.Helper()
 	eventually(t, name+" has all its replicas", func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -86,12 +86,8 @@ func replicate(t *testing.T, js jetstream.JetStream, name string, n int) {
 			return err
 		}
 		info := stream.CachedInfo()
-		if info.Config.Replicas < n {
-			info.Config.Replicas = n
-			if _, err := js.UpdateStream(ctx, info.Config); err != nil {
-				return err
-			}
-			return errorf("it has just been given them")
+		if info.Config.Replicas != n {
+			return errorf("it has %d", info.Config.Replicas)
 		}
 		if info.Cluster == nil || info.Cluster.Leader == "" || len(info.Cluster.Replicas) != n-1 {
 			return errorf("its cluster is %+v", info.Cluster)

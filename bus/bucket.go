@@ -57,6 +57,7 @@ type Bucket struct {
 	kv     jetstream.KeyValue
 	js     jetstream.JetStream
 	name   string
+	api    string // the head of JetStream's subjects
 	logger *slog.Logger
 }
 
@@ -86,7 +87,7 @@ func OpenBucket(ctx context.Context, c BucketConfig) (*Bucket, error) {
 			if err := raiseReplicas(ctx, js, bucketStream(name), c.Replicas); err != nil {
 				logger.Warn("the replicas of a bucket can't be raised now", slog.Int("replicas", c.Replicas), slog.Any("error", err))
 			}
-			return &Bucket{kv: kv, js: js, name: name, logger: logger}, nil
+			return &Bucket{kv: kv, js: js, name: name, api: streamAPI(c.Domain), logger: logger}, nil
 		}
 		if !notReady(err) || sleep(ctx, bucketRetry) != nil {
 			return nil, fmt.Errorf("bucket %s: %w", name, err)
@@ -171,7 +172,8 @@ func bucketName(prefix, name string) string {
 	return b.String() + "-" + name
 }
 
-// Get returns the value of a key, or ErrNoKey.
+// Get returns the value of a key, or ErrNoKey. Any server that keeps the bucket may answer, also one that has not heard of
+// the newest writes; Read knows them.
 func (b *Bucket) Get(ctx context.Context, key string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, bucketCall)
 	defer cancel()

@@ -29,17 +29,6 @@ type BucketEntry struct {
 	Created time.Time
 }
 
-// Read is Get with what else is known of the key.
-func (b *Bucket) Read(ctx context.Context, key string) (BucketEntry, error) {
-	ctx, cancel := context.WithTimeout(ctx, bucketCall)
-	defer cancel()
-	e, err := b.kv.Get(ctx, key)
-	if err != nil {
-		return BucketEntry{}, bucketError(err)
-	}
-	return BucketEntry{Key: key, Value: e.Value(), Revision: e.Revision(), Created: e.Created()}, nil
-}
-
 // Update sets the value of a key that still has the revision, 0 for none, and returns its new one; or it returns
 // ErrRevision. After any other error the value may be set all the same: read it.
 func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {

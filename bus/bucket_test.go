@@ -141,6 +141,15 @@ func TestBucketRevisions(t *testing.T) {
 	if err := b.DeleteRevision(t.Context(), "k", second); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := b.Read(t.Context(), "k"); !errors.Is(err, ErrNoKey) {
+		t.Errorf("Read of what was deleted: %v", err)
+	}
+	if e, err := b.Read(t.Context(), "a \x00"); !errors.Is(err, ErrNoKey) {
+		t.Errorf("Read under a malformed key: %+v, %v", e, err)
+	}
+	if got := streamAPI("hub"); got != "$JS.hub.API." {
+		t.Errorf("JetStream's API in a domain is %s", got)
+	}
 	var keys []string
 	if err := b.Each(t.Context(), func(e BucketEntry) { keys = append(keys, e.Key) }); err != nil || len(keys) != 1 || keys[0] != "other" {
 		t.Errorf("Each told of %v, %v", keys, err)
@@ -172,5 +181,35 @@ func TestBucketWatchKey(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("WatchKey returned %v at the end of its context", err)
+	}
+}
+
+// TestBucketReadAsksTheLeader: Get asks where any server that keeps the bucket may answer, Read does not.
+func TestBucketReadAsksTheLeader(t *testing.T) {
+	conn := connect(t, startNATS(t))
+	b := testBucket(t, conn)
+	if err := b.Put(t.Context(), "k", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	anybody, err := conn.nc.SubscribeSync("$JS.API.DIRECT.GET.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := func() int {
+		t.Helper()
+		if err := conn.nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		n, _, err := anybody.Pending()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if e, err := b.Read(t.Context(), "k"); err != nil || string(e.Value) != "1" || asked() != 0 {
+		t.Errorf("Read: %+v, %v; anybody was asked %d times", e, err, asked())
+	}
+	if v, err := b.Get(t.Context(), "k"); err != nil || string(v) != "1" || asked() != 1 {
+		t.Errorf("Get: %q, %v; anybody was asked %d times", v, err, asked())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ const (
 	youngDeployment = time.Hour
 	// commitAttempts bounds how often a change begins anew because others commit meanwhile.
 	commitAttempts = 8
+	// conflictPause bounds the pause before such an attempt; a random part of it lets one of those who met go first.
+	conflictPause = 200 * time.Millisecond
 )
 
 // Nodes are the processes that serve what is live.
@@ -108,7 +111,12 @@ func (d *Deployer) Remove(ctx context.Context, api gateway.APIID, stage gateway.
 
 // change lets edit work on what is live until no one else has committed meanwhile. edit says whether it changed anything.
 func (d *Deployer) change(ctx context.Context, edit func(*deployment.Live) bool) (Result, error) {
-	for range commitAttempts {
+	for attempt := range commitAttempts {
+		if attempt > 0 {
+			if err := pause(ctx, rand.N(conflictPause)); err != nil {
+				return Result{}, err
+			}
+		}
 		state, err := d.Store.State(ctx)
 		if err != nil {
 			return Result{}, err
@@ -135,6 +143,17 @@ func (d *Deployer) change(ctx context.Context, edit func(*deployment.Live) bool)
 		return result, d.sweep(ctx, state.Live)
 	}
 	return Result{}, gateway.Errorf(gateway.CodeUnavailable, "others deploy at the same time: try again")
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return gateway.Errorf(gateway.CodeUnavailable, "others deploy at the same time: try again").Because(ctx.Err())
+	case <-timer.C:
+		return nil
+	}
 }
 
 func (d *Deployer) prepare(ctx context.Context, live *deployment.Live) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sallyport/sallyport/catalog"
@@ -140,4 +141,25 @@ func TestRemove(t *testing.T) {
 	if state, err := store.State(t.Context()); err != nil || len(state.Live.APIs) != 0 {
 		t.Errorf("after all: %+v, %v", state.Live, err)
 	}
+}
+
+// When others commit before each of its attempts, a change pauses between them, and gives up.
+func TestOthersCommitAlways(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, nodes := memory.New(), &fleet{}
+		nodes.before = func() {
+			state, err := store.State(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			if _, err := store.Commit(t.Context(), state.Revision, state.Live); err != nil {
+				t.Error(err)
+			}
+		}
+		began := time.Now()
+		_, err := (&catalog.Deployer{Store: store, Nodes: nodes}).Apply(t.Context(), []catalog.Change{chat("d1", "dev")})
+		if gateway.ErrorCode(err) != gateway.CodeUnavailable || len(nodes.asked) < 2 || time.Since(began) == 0 {
+			t.Errorf("%v after %d attempts in %s", err, len(nodes.asked), time.Since(began))
+		}
+	})
 }

@@ -70,7 +70,13 @@ func (s *Store) Put(ctx context.Context, d *deployment.Frozen) error {
 
 // Deployment returns a stored deployment.
 func (s *Store) Deployment(ctx context.Context, api gateway.APIID, id gateway.DeploymentID) (*deployment.Frozen, error) {
-	record, err := s.bucket.Get(ctx, deploymentKey(api, id))
+	key := deploymentKey(api, id)
+	record, err := s.bucket.Get(ctx, key)
+	if errors.Is(err, bus.ErrNoKey) { // or the server that answered has not heard of it yet
+		var entry bus.BucketEntry
+		entry, err = s.bucket.Read(ctx, key)
+		record = entry.Value
+	}
 	switch {
 	case errors.Is(err, bus.ErrNoKey):
 		return nil, catalog.ErrNotFound

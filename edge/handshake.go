@@ -176,7 +176,16 @@ func (s *Server) admit(h *handshake) error {
 	}
 	s.hold(h)
 	h.step = stepConnect
-	if err := s.connect(h); err != nil {
+	// A process that was stopped since its lease was looked at may have been taken over: the end of this connection would be
+	// told before its $connect, and never again. A lease that is lost from here on is the fence's matter: the connection is
+	// recorded, and whoever takes over tells of its end.
+	var err error
+	if s.ours() != nil {
+		err = refusalUnavailable()
+	} else {
+		err = s.connect(h)
+	}
+	if err != nil {
 		s.dropHeld(h)
 		if !errors.Is(err, errStopped) { // unknown what the backend says: a take-over tells it of the end
 			s.cfg.Journal.Closed(h.conn.ID)

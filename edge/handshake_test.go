@@ -190,6 +190,15 @@ func TestJournalTrouble(t *testing.T) {
 		}
 		w.sender.none(t)
 	})
+	t.Run("taken over while it was recorded", func(t *testing.T) {
+		w := newWorld(t, chatAPI())
+		w.journal.afterOpened = func() { w.journal.cutOff.Store(true) } // as a process that is frozen there and wakes
+		if _, status, _ := w.knock(upgradeRequest("/chat/dev")); status != http.StatusServiceUnavailable {
+			t.Error(status)
+		}
+		w.sender.none(t) // its end may have been told already
+		w.journal.waitClosed(t, 1)
+	})
 	t.Run("queue full", func(t *testing.T) {
 		w := newWorld(t, chatAPI())
 		w.journal.healthy.Store(false)

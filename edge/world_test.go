@@ -31,6 +31,8 @@ type scriptJournal struct {
 	cutOff  atomic.Bool   // the lease may be in other hands
 	hold    chan struct{} // not nil: Opened waits for it to close
 
+	afterOpened func() // not nil: called when a connection is recorded
+
 	mu     sync.Mutex
 	open   map[gateway.ConnectionID]gateway.Connection
 	closed []gateway.ConnectionID
@@ -60,6 +62,9 @@ func (j *scriptJournal) Opened(ctx context.Context, c *gateway.Connection) error
 		return j.refuse
 	}
 	j.open[c.ID] = *c
+	if j.afterOpened != nil {
+		j.afterOpened()
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sallyport/sallyport/connstore"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
 	"github.com/sallyport/sallyport/schemas/event"
@@ -31,14 +32,41 @@ type disconnects struct {
 
 // goodbye is one closed connection on its way out.
 type goodbye struct {
-	conn    gateway.Connection
-	close   gateway.Close
-	settled func(gateway.ConnectionID)
-	last    *router.Program // of the last attempt, should the API go meanwhile
-	first   time.Time       // of the first attempt
-	pause   time.Duration
-	next    time.Time
+	conn  gateway.Connection
+	close gateway.Close
+	owner owner
+	last  *router.Program // of the last attempt, should the API go meanwhile
+	first time.Time       // of the first attempt
+	pause time.Duration
+	next  time.Time
 }
+
+// owner has the connection whose $disconnect is told, and hears when that is settled.
+type owner interface {
+	owns() claim
+	settled(gateway.ConnectionID)
+}
+
+// claim is whether a connection's end is still its owner's to tell.
+type claim uint8
+
+const (
+	claimHeld     claim = iota
+	claimDoubtful       // it may be in other hands; held again, or lost, before long
+	claimGone           // another may tell it, for good
+)
+
+// ownJournal owns this incarnation's connections.
+type ownJournal struct{ journal connstore.Journal }
+
+func (o ownJournal) owns() claim {
+	if o.journal.Held() {
+		return claimHeld
+	}
+	return claimDoubtful
+}
+
+func (o ownJournal) settled(id gateway.ConnectionID) { o.journal.Closed(id) }
 
 func newDisconnects(s *Server) *disconnects {
 	return &disconnects{server: s, wake: make(chan struct{}, 1), ended: make(chan struct{})}
@@ -46,12 +74,12 @@ func newDisconnects(s *Server) *disconnects {
 
 // add tells the backend that an own connection is closed and the journal when that is settled. It never blocks.
 func (d *disconnects) add(c gateway.Connection, how gateway.Close) {
-	d.begin(c, how, d.server.cfg.Journal.Closed)
+	d.begin(c, how, ownJournal{d.server.cfg.Journal})
 }
 
-func (d *disconnects) begin(c gateway.Connection, how gateway.Close, settled func(gateway.ConnectionID)) {
+func (d *disconnects) begin(c gateway.Connection, how gateway.Close, of owner) {
 	now := d.server.now()
-	g := &goodbye{conn: c, close: how, settled: settled, first: now, pause: firstDisconnectPause}
+	g := &goodbye{conn: c, close: how, owner: of, first: now, pause: firstDisconnectPause}
 	d.mu.Lock()
 	d.count++
 	d.mu.Unlock()
@@ -60,8 +88,13 @@ func (d *disconnects) begin(c gateway.Connection, how gateway.Close, settled fun
 
 // attempt publishes once. The route is looked up each time: a deployment may have changed it.
 func (d *disconnects) attempt(g *goodbye) {
-	if !d.server.cfg.Journal.Held() {
+	switch g.owner.owns() {
+	case claimHeld:
+	case claimDoubtful:
 		d.repeat(g)
+		return
+	case claimGone:
+		d.leave() // unsettled: whoever has it tells of it
 		return
 	}
 	p := d.server.lastProgram(g.conn.API, g.conn.Stage)
@@ -170,7 +203,12 @@ func (d *disconnects) repeat(g *goodbye) bool {
 }
 
 func (d *disconnects) settle(g *goodbye) {
-	g.settled(g.conn.ID)
+	g.owner.settled(g.conn.ID)
+	d.leave()
+}
+
+// leave counts one out.
+func (d *disconnects) leave() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.count--

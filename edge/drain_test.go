@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/sallyport/sallyport/connstore"
 	"github.com/sallyport/sallyport/gateway"
 )
 
@@ -152,7 +154,7 @@ func TestOrphans(t *testing.T) {
 			})
 		}
 		orphans = append(orphans, gateway.Connection{ID: gateway.NewConnectionID("OLDE"), API: "removed", Stage: "dev"})
-		if _, err := w.Orphans(t.Context(), orphans); err != nil {
+		if _, err := w.Orphans(t.Context(), orphans, heldAlways); err != nil {
 			t.Fatal(err)
 		}
 		told := map[gateway.ConnectionID]bool{}
@@ -172,8 +174,49 @@ func TestOrphans(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		w.sender.hold(gateway.RouteDisconnect)
-		if rest, err := w.Orphans(ctx, orphans); len(rest) == 0 || !errors.Is(err, context.Canceled) {
+		if rest, err := w.Orphans(ctx, orphans, heldAlways); len(rest) == 0 || !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func heldAlways() bool { return true }
+
+// TestOrphansTaken: a take-over that lost its own lease publishes nothing more, not even what waits to be repeated; this
+// edge's own lease does not count.
+func TestOrphansTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newPipeWorld(t, chatAPI())
+		defer w.end()
+		w.sender.on(gateway.RouteDisconnect, func(*gateway.Event) (*gateway.Reply, error) {
+			return nil, gateway.Errorf(gateway.CodeUnavailable, "nobody yet")
+		})
+		var orphans []gateway.Connection
+		for range 3 {
+			orphans = append(orphans, gateway.Connection{ID: gateway.NewConnectionID("OLDE"), API: "chat", Stage: "dev"})
+		}
+		var lost atomic.Bool
+		type result struct {
+			rest []gateway.Connection
+			err  error
+		}
+		ended := make(chan result, 1)
+		go func() {
+			rest, err := w.Orphans(t.Context(), orphans, func() bool { return !lost.Load() })
+			ended <- result{rest, err}
+		}()
+		for range orphans {
+			w.sender.next(t, gateway.RouteDisconnect) // the first attempts
+		}
+		lost.Store(true)
+		got := <-ended
+		if !errors.Is(got.err, connstore.ErrTaken) || len(got.rest) != len(orphans) {
+			t.Errorf("%d left, %v; want all %d, and that they are taken", len(got.rest), got.err, len(orphans))
+		}
+		elapse(2 * disconnectRetry)
+		w.sender.none(t)
+		if n := w.disconnects.left(); n != 0 {
+			t.Errorf("%d are still counted", n)
 		}
 	})
 }

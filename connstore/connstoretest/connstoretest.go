@@ -5,6 +5,8 @@ package connstoretest
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) World) {
 		{"abandoned leaves the living alone", testLiving},
 		{"one of many takes over", testOneWinner},
 		{"who takes over may die", testTakerDies},
+		{"who takes over may lose it", testTakerLoses},
 		{"opened and closed", testRecords},
 		{"refused records", testRefused},
 		{"many at once", testMany},
@@ -133,6 +136,23 @@ func takeOver(t *testing.T, s connstore.Store, edge gateway.EdgeID, node string)
 	return o
 }
 
+// seize takes edge over from a holder that lives, as a wrong suspicion does: between the end of its lease and the moment
+// when it takes that back.
+func seize(t *testing.T, b *bench, s connstore.Store, edge gateway.EdgeID, node string) *connstore.Orphans {
+	t.Helper()
+	ctx := deadline(t)
+	for {
+		b.Expire(t, edge)
+		o, err := s.TakeOver(ctx, edge, node)
+		switch {
+		case err == nil:
+			return o
+		case !errors.Is(err, connstore.ErrTaken) || ctx.Err() != nil:
+			t.Fatalf("TakeOver: %v", err)
+		}
+	}
+}
+
 func done(t *testing.T, o *connstore.Orphans) {
 	t.Helper()
 	if err := o.Done(deadline(t)); err != nil {
@@ -205,6 +225,16 @@ func waitLost(t *testing.T, j connstore.Journal) {
 	case <-j.Lost():
 	case <-deadline(t).Done():
 		t.Fatal("the journal never noticed that its lease is lost")
+	}
+}
+
+// waitNotHeld waits until a take-over knows that it was lost.
+func waitNotHeld(t *testing.T, o *connstore.Orphans) {
+	t.Helper()
+	for ctx := deadline(t); o.Held(); runtime.Gosched() {
+		if ctx.Err() != nil {
+			t.Fatal("a take-over never noticed that another has it")
+		}
 	}
 }
 

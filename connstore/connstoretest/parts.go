@@ -173,6 +173,29 @@ func testTakerDies(t *testing.T, b *bench) {
 	wantAbandoned(t, third, "n3")
 }
 
+// testTakerLoses: whoever loses the take-over's own lease must not tell of what another tells of now.
+func testTakerLoses(t *testing.T, b *bench) {
+	first, second, third := b.open(t), b.open(t), b.open(t)
+	j := claim(t, first, "n1")
+	c := connect(t, j)
+	crash(t, first)
+	b.Expire(t, j.Edge())
+	slow := takeOver(t, second, j.Edge(), "n2")
+	if !slow.Held() {
+		t.Error("a take-over that just began is not held")
+	}
+	quick := seize(t, b, third, j.Edge(), "n3")
+	waitNotHeld(t, slow)
+	if !quick.Held() {
+		t.Error("the second take-over is not held")
+	}
+	wantOrphans(t, quick, c)
+	if err := slow.Done(deadline(t)); !errors.Is(err, connstore.ErrTaken) {
+		t.Errorf("Done of the lost take-over: %v", err)
+	}
+	done(t, quick)
+}
+
 func testRecords(t *testing.T, b *bench) {
 	s := b.open(t)
 	j := claim(t, s, "n1")
@@ -251,7 +274,7 @@ func testLost(t *testing.T, b *bench) {
 	first, second := b.open(t), b.open(t)
 	j := claim(t, first, "n1")
 	c := connect(t, j)
-	o := takeOver(t, second, j.Edge(), "n1") // a wrong suspicion: the owner lives and only its answers got lost
+	o := seize(t, b, second, j.Edge(), "n2") // a wrong suspicion: the owner lives and only its answers got lost
 	waitLost(t, j)
 	if j.Healthy() {
 		t.Error("a lost journal is healthy")
@@ -275,7 +298,7 @@ func testFence(t *testing.T, b *bench) {
 	first, second := b.open(t), b.open(t)
 	j := claim(t, first, "n1")
 	c := connect(t, j)
-	o := takeOver(t, second, j.Edge(), "n1")
+	o := seize(t, b, second, j.Edge(), "n2")
 	late := connection(j.Edge())
 	wantCode(t, "Opened after the take-over", j.Opened(deadline(t), &late), gateway.CodeUnavailable)
 	waitLost(t, j)

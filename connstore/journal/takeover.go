@@ -57,7 +57,7 @@ func (s *Store) TakeOver(ctx context.Context, edge gateway.EdgeID, node string) 
 		_ = t.holder.drop(ctx) // so that it can be taken over again at once; else it runs out
 		return nil, s.failure(err)
 	}
-	return connstore.NewOrphans(edge, f.open, f.skipped, t.done), nil
+	return connstore.NewOrphans(edge, f.open, f.skipped, t), nil
 }
 
 // fenceAndFold cuts the chain of edge's journal and reads what its connections come to. What its former owner publishes
@@ -91,9 +91,12 @@ type takeOver struct {
 	finished bool
 }
 
-// done purges journal and lease, in this order: a lease without a journal is nothing, a journal without a lease is a
+// Held implements connstore.Claim. The lease is not kept beyond its fence, so what is lost stays so.
+func (t *takeOver) Held() bool { return t.holder.held() }
+
+// Done implements connstore.Claim. It purges journal and lease, in this order: a lease without a journal is nothing, a journal without a lease is a
 // take-over for somebody.
-func (t *takeOver) done(ctx context.Context) error {
+func (t *takeOver) Done(ctx context.Context) error {
 	ctx, leave, err := t.store.enter(ctx)
 	if err != nil {
 		return err

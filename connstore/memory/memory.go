@@ -216,7 +216,7 @@ func (s *Store) TakeOver(ctx context.Context, edge gateway.EdgeID, node string) 
 		orphans = append(orphans, c)
 	}
 	slices.SortFunc(orphans, func(a, b gateway.Connection) int { return a.ConnectedAt.Compare(b.ConnectedAt) })
-	return connstore.NewOrphans(edge, orphans, 0, func(context.Context) error { return s.forget(edge, mine) }), nil
+	return connstore.NewOrphans(edge, orphans, 0, &takeOver{store: s, edge: edge, lease: mine}), nil
 }
 
 // leaseToTake returns the lease of edge as it stands, nil for none, and an edge of this process to answer for it.
@@ -236,8 +236,24 @@ func (s *Store) leaseToTake(edge gateway.EdgeID, node string) (seen *lease, by g
 	return in.lease, by, nil
 }
 
-// forget ends a take-over.
-func (s *Store) forget(edge gateway.EdgeID, mine *lease) error {
+// takeOver implements connstore.Claim.
+type takeOver struct {
+	store *Store
+	edge  gateway.EdgeID
+	lease *lease
+}
+
+// Held implements connstore.Claim.
+func (t *takeOver) Held() bool {
+	t.store.u.mu.Lock()
+	defer t.store.u.mu.Unlock()
+	in := t.store.u.incarnations[t.edge]
+	return !t.store.closed && in != nil && in.lease == t.lease
+}
+
+// Done implements connstore.Claim.
+func (t *takeOver) Done(context.Context) error {
+	s, edge := t.store, t.edge
 	s.u.mu.Lock()
 	defer s.u.mu.Unlock()
 	in := s.u.incarnations[edge]
@@ -246,7 +262,7 @@ func (s *Store) forget(edge gateway.EdgeID, mine *lease) error {
 		return connstore.ErrClosed
 	case in == nil:
 		return nil // done before
-	case in.lease != mine:
+	case in.lease != t.lease:
 		return connstore.ErrTaken
 	}
 	delete(s.u.incarnations, edge)

@@ -76,7 +76,8 @@ func (p *process) takeOver(ctx context.Context, id gateway.EdgeID) {
 }
 
 // settle publishes the $disconnect events of a former edge's connections and has its records dropped. It tries until
-// that is done or ctx ends: a take-over that is given up half-way stays leased to this process and is found by nobody.
+// that is done, ctx ends, or the take-over itself is lost to another: one that is given up half-way stays leased to this
+// process and is found by nobody.
 func (p *process) settle(ctx context.Context, orphans *connstore.Orphans) {
 	rest := orphans.Connections
 	for {
@@ -86,7 +87,10 @@ func (p *process) settle(ctx context.Context, orphans *connstore.Orphans) {
 		case err == nil:
 			p.logger.Info("took over a former edge", "edge", orphans.Edge, "connections", len(orphans.Connections), "unreadable", orphans.Skipped)
 			return
-		case errors.Is(err, connstore.ErrTaken), ctx.Err() != nil:
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, connstore.ErrTaken):
+			p.logger.Warn("a take-over was lost; another edge tells of the rest", "edge", orphans.Edge, "connections", len(rest))
 			return
 		}
 		p.logger.Warn("a former edge is not settled yet", "edge", orphans.Edge, "error", err)
@@ -100,11 +104,14 @@ func (p *process) settle(ctx context.Context, orphans *connstore.Orphans) {
 
 // trySettle makes one attempt, and returns the connections that are not settled.
 func (p *process) trySettle(ctx context.Context, orphans *connstore.Orphans, rest []gateway.Connection) ([]gateway.Connection, error) {
+	if !orphans.Held() {
+		return rest, connstore.ErrTaken
+	}
 	in := p.edge.current.Load()
 	if in == nil {
 		return rest, errors.New("this edge has no incarnation of its own now")
 	}
-	rest, err := in.server.Orphans(ctx, rest)
+	rest, err := in.server.Orphans(ctx, rest, orphans.Held)
 	if err != nil {
 		return rest, err
 	}

@@ -91,7 +91,7 @@ func (d *disconnects) attempt(g *goodbye) {
 	switch g.owner.owns() {
 	case claimHeld:
 	case claimDoubtful:
-		d.repeat(g)
+		d.await(g)
 		return
 	case claimGone:
 		d.leave() // unsettled: whoever has it tells of it
@@ -175,31 +175,45 @@ func (d *disconnects) finish(g *goodbye, ev *gateway.Event, start time.Time, err
 	d.settle(g)
 }
 
-// repeat queues g for another attempt, unless its time is over or too many wait. While NATS is away its time does not
-// pass, and how many wait is bounded by the connections there were: the journal lets none in.
+// repeat queues g for another attempt, unless its time is over or too many wait.
 func (d *disconnects) repeat(g *goodbye) bool {
-	now := d.server.now()
-	away := !d.server.cfg.Journal.Healthy()
-	if away {
-		g.first = now
-		g.pause = min(g.pause, awayDisconnectPause)
+	if !d.server.cfg.Journal.Healthy() {
+		d.await(g)
+		return true
 	}
-	g.next = now.Add(g.pause)
-	g.pause *= 2
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopped {
 		return true // left to a take-over, so never settled
 	}
-	if !away && (d.count > maxDisconnects || g.next.Sub(g.first) > disconnectRetry) {
+	if d.count > maxDisconnects || d.server.now().Add(g.pause).Sub(g.first) > disconnectRetry {
 		return false
 	}
+	d.queueLocked(g)
+	return true
+}
+
+// await queues g for when NATS, or the lease, is back. Its time does not pass until then, and how many wait is bounded by
+// the connections there were: the journal lets none in.
+func (d *disconnects) await(g *goodbye) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped {
+		return // as in repeat
+	}
+	g.first = d.server.now()
+	g.pause = min(g.pause, awayDisconnectPause)
+	d.queueLocked(g)
+}
+
+func (d *disconnects) queueLocked(g *goodbye) {
+	g.next = d.server.now().Add(g.pause)
+	g.pause *= 2
 	heap.Push(&d.waiting, g)
 	select {
 	case d.wake <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 func (d *disconnects) settle(g *goodbye) {

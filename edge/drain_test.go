@@ -180,6 +180,31 @@ func TestOrphans(t *testing.T) {
 	})
 }
 
+// TestDisconnectWaitsForTheLease: however many wait, none is forgotten because the lease is in doubt in one moment and
+// refreshed in the next; a drain would wait for it in vain.
+func TestDisconnectWaitsForTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newPipeWorld(t, chatAPI())
+		defer w.end()
+		crowd := func(n int) {
+			w.disconnects.mu.Lock()
+			defer w.disconnects.mu.Unlock()
+			w.disconnects.count += n
+		}
+		crowd(maxDisconnects)
+		w.journal.cutOff.Store(true) // and Healthy again, as it is after the refresh
+		w.disconnects.add(gateway.Connection{ID: gateway.NewConnectionID("EDGE"), API: "chat", Stage: "dev"}, gateway.Close{Code: 1006})
+		w.sender.none(t)
+		w.journal.cutOff.Store(false)
+		elapse(2 * awayDisconnectPause)
+		w.sender.next(t, gateway.RouteDisconnect)
+		crowd(-maxDisconnects)
+		if n := w.disconnects.left(); n != 0 {
+			t.Errorf("%d are not settled", n)
+		}
+	})
+}
+
 func heldAlways() bool { return true }
 
 // TestOrphansTaken: a take-over that lost its own lease publishes nothing more, not even what waits to be repeated; this

@@ -166,9 +166,10 @@ func TestDrainRefusesUpgradesOnly(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	drained := make(chan error, 1)
 	go func() { drained <- w.Drain(ctx) }()
-	waitFor(t, "the first turn", func() bool { return w.Inside().Open == 1 })
+	here := func(c *client) bool { _, ok := w.Look(c.id); return ok }
+	waitFor(t, "the first turn", func() bool { return here(a) != here(b) })
 	closed, open := a, b
-	if _, ok := w.Look(a.id); ok {
+	if here(a) {
 		closed, open = b, a
 	}
 	c, status, _ := w.knock(upgradeRequest("/chat/dev"))

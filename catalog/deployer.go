@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -47,6 +48,9 @@ func (e *RefusedError) Error() string {
 	return b.String()
 }
 
+// ErrUnconfirmed says that a change is committed, but not that all nodes serve it.
+var ErrUnconfirmed = errors.New("catalog: committed, but not all nodes said they are live")
+
 // Change makes stages of one API point at a deployment.
 type Change struct {
 	Deployment *deployment.Frozen
@@ -67,9 +71,12 @@ type Result struct {
 type Deployer struct {
 	Store Store
 	Nodes Nodes
+	// Logger is told when old deployments could not be removed; nil is no log.
+	Logger *slog.Logger
 }
 
-// Apply deploys. What is live already stays as it is. The errors are *RefusedError, or those of the store.
+// Apply deploys. What is live already stays as it is. The errors are *RefusedError, ErrUnconfirmed
+// within a *gateway.Error, or those of the store.
 func (d *Deployer) Apply(ctx context.Context, changes []Change) (Result, error) {
 	for _, c := range changes {
 		if err := d.Store.Put(ctx, c.Deployment); err != nil {
@@ -89,6 +96,7 @@ func (d *Deployer) Apply(ctx context.Context, changes []Change) (Result, error) 
 func (d *Deployer) Remove(ctx context.Context, api gateway.APIID, stage gateway.StageName) (Result, error) {
 	found := false
 	result, err := d.change(ctx, func(live *deployment.Live) bool {
+		found = false // what was there at an attempt before may be gone
 		has := live.APIs[api]
 		if has == nil {
 			return false
@@ -138,9 +146,13 @@ func (d *Deployer) change(ctx context.Context, edit func(*deployment.Live) bool)
 		answers, err := d.Nodes.Ask(ctx, &deployment.Question{Version: deployment.Version, Step: deployment.StepLive, Revision: uint64(revision)})
 		result := Result{Revision: revision, Nodes: answers, Took: time.Since(began)}
 		if err != nil {
-			return result, err
+			return result, gateway.Errorf(gateway.CodeUnavailable, "committed as revision %d, but not all nodes said they are live", uint64(revision)).
+				Because(errors.Join(ErrUnconfirmed, err))
 		}
-		return result, d.sweep(ctx, state.Live)
+		if err := d.sweep(ctx, state.Live); err != nil && d.Logger != nil { // the next change sweeps too
+			d.Logger.Warn("old deployments could not be removed", slog.Any("error", err))
+		}
+		return result, nil
 	}
 	return Result{}, gateway.Errorf(gateway.CodeUnavailable, "others deploy at the same time: try again")
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -23,12 +24,16 @@ type fleet struct {
 	asked   []deployment.Question
 	answers []deployment.Answer
 	before  func() // before it answers a prepare
+	lost    error  // of each question after a commit
 }
 
 func (f *fleet) Ask(_ context.Context, q *deployment.Question) ([]deployment.Answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, *q)
+	if q.Step == deployment.StepLive && f.lost != nil {
+		return nil, f.lost
+	}
 	if q.Step == deployment.StepPrepare && f.before != nil {
 		f.before()
 	}
@@ -162,4 +167,46 @@ func TestOthersCommitAlways(t *testing.T) {
 			t.Errorf("%v after %d attempts in %s", err, len(nodes.asked), time.Since(began))
 		}
 	})
+}
+
+// unswept is a store that can't remove anything.
+type unswept struct{ catalog.Store }
+
+var errUnswept = errors.New("nothing can be removed")
+
+func (unswept) Sweep(context.Context, time.Time, func(gateway.APIID, gateway.DeploymentID) bool) error {
+	return errUnswept
+}
+
+// What fails after the commit does not make a change look as if it were not live.
+func TestFailuresAfterTheCommit(t *testing.T) {
+	var log strings.Builder
+	d := &catalog.Deployer{Store: unswept{memory.New()}, Nodes: &fleet{}, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	if result, err := d.Apply(t.Context(), []catalog.Change{chat("d1", "dev")}); err != nil || result.Revision == 0 || !strings.Contains(log.String(), errUnswept.Error()) {
+		t.Errorf("without a sweep: %+v, %v, log %q", result, err, log.String())
+	}
+	lost := errors.New("JetStream is away")
+	d = &catalog.Deployer{Store: memory.New(), Nodes: &fleet{lost: lost}}
+	result, err := d.Apply(t.Context(), []catalog.Change{chat("d1", "dev")})
+	if !errors.Is(err, catalog.ErrUnconfirmed) || !errors.Is(err, lost) || result.Revision == 0 || gateway.ErrorCode(err) != gateway.CodeUnavailable {
+		t.Errorf("nodes that can't be asked: %+v, %v", result, err)
+	}
+}
+
+// What somebody else removed between two attempts was not found.
+func TestRemoveWhatIsRemovedMeanwhile(t *testing.T) {
+	store, nodes := memory.New(), &fleet{}
+	d := &catalog.Deployer{Store: store, Nodes: nodes}
+	applied, err := d.Apply(t.Context(), []catalog.Change{chat("d1", "dev")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes.before = func() {
+		if _, err := store.Commit(t.Context(), applied.Revision, catalog.Empty()); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := d.Remove(t.Context(), "chat", "dev"); !errors.Is(err, catalog.ErrNotFound) {
+		t.Errorf("Remove: %v", err)
+	}
 }

@@ -193,10 +193,17 @@ func (n *node) applyFiles(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if _, err := n.deployer().Apply(ctx, changes); err != nil {
+	_, err := n.deployer().Apply(ctx, changes)
+	if errors.Is(err, catalog.ErrUnconfirmed) { // it is live, and each node goes on until it serves it
+		n.p.logger.Warn("the files of the command line are deployed, perhaps not everywhere yet", "error", err)
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("the files of the command line were not deployed: %w", err)
 	}
 	return nil
 }
 
-func (n *node) deployer() *catalog.Deployer { return &catalog.Deployer{Store: n.store, Nodes: n.nodes} }
+func (n *node) deployer() *catalog.Deployer {
+	return &catalog.Deployer{Store: n.store, Nodes: n.nodes, Logger: n.p.logger}
+}

@@ -78,7 +78,7 @@ spec:
         {{- if $embedded }}
         - --data=/var/lib/sallyport
         {{- else }}
-        - --roles={{ .component }}
+        - --roles={{ if $clients }}edge,control{{ else }}worker{{ end }}
         {{- include "sallyport.natsArgs" .root | nindent 8 }}
         {{- end }}
         {{- with $v.extraArgs }}

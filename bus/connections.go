@@ -118,6 +118,9 @@ func (s *ConnectionServer) subscribe() error {
 
 // onCommand takes one post, get or delete.
 func (s *ConnectionServer) onCommand(m *nats.Msg) {
+	if !s.config.Subjects.answerable(m.Reply) {
+		m.Reply = "" // run like one that wants no answer
+	}
 	ref, _, verb, err := s.config.Subjects.ParseConnection(m.Subject)
 	if err == nil {
 		err = s.checkID(ref.ID)

@@ -85,6 +85,21 @@ func (s Subjects) ReplyPrefix(edge gateway.EdgeID) string { return s.edge(edge) 
 // Replies is the subscription for all replies of one event client.
 func (s Subjects) Replies(edge gateway.EdgeID) string { return s.ReplyPrefix(edge) + ">" }
 
+// answerable reports whether an edge may answer there. Whoever sends a command names the reply subject, and NATS checks no
+// permission for it: the edge, which may publish events and journals, would publish them for a backend that may not.
+func (s Subjects) answerable(reply string) bool {
+	if strings.HasPrefix(reply, "$") { // JetStream's, and the system's
+		return false
+	}
+	rest, ours := strings.CutPrefix(reply, s.prefix()+".")
+	if !ours {
+		return true
+	}
+	edge, ok := strings.CutPrefix(rest, tokenEdge+".")
+	_, rest, _ = strings.Cut(edge, ".")
+	return ok && strings.HasPrefix(rest, tokenReply+".")
+}
+
 // Failure is the reply subject of an event whose sender keeps no state for it: it says itself which message failed.
 func (s Subjects) Failure(edge gateway.EdgeID, c gateway.ConnectionID, r gateway.RequestID) string {
 	return s.failurePrefix(edge) + encodeToken(string(c)) + "." + encodeToken(string(r))

@@ -195,3 +195,26 @@ func TestMappingsAreThree(t *testing.T) {
 		t.Fatalf("%v", got)
 	}
 }
+
+func TestAnswerable(t *testing.T) {
+	for reply, want := range map[string]bool{
+		"":                                   true,
+		"_INBOX.abc.d":                       true,
+		"_R_.abc.d":                          true,
+		"sallyports.x":                       true,
+		"sallyport.@edge.AbCd.r.token":       true,
+		"sallyport.@edge.AbCd.f.c.r":         false,
+		"sallyport.@edge.AbCd.ping":          false,
+		"sallyport.@edge.AbCd":               false,
+		"sallyport.chat.dev.ws.send":         false,
+		"sallyport.chat.dev.ws.r.x":          false,
+		"sallyport.@journal.%.AbCd":          false,
+		"$KV.sallyport-leases.AbCd":          false,
+		"$JS.API.STREAM.PURGE.connections":   false,
+		"sallyport.shop.dev.@connections.ab": false,
+	} {
+		if got := (Subjects{}).answerable(reply); got != want {
+			t.Errorf("%q: %t", reply, got)
+		}
+	}
+}

@@ -97,6 +97,15 @@ func TestLeastPrivilege(t *testing.T) {
 			"sallyport.@journal.%.AbCd", "$KV.sallyport-leases.AbCd", "$KV.sallyport-catalog.live", "$JS.API.INFO", "$JS.API.STREAM.DELETE.sallyport-connections")
 		// Permissions are of the mapped subject, so the short form is no way round them.
 		chat.isRefused(push, func() error { return chat.Publish("sallyport.shop.dev.@connections.AbCdefghijklmno=", nil) })
+		// Nor does an edge publish there for it, by way of an answer.
+		for _, there := range []string{event, "sallyport.@journal.%.AbCd", "$KV.sallyport-leases.AbCd", "$JS.API.STREAM.PURGE.sallyport-connections"} {
+			if err := chat.PublishRequest(subject+".get", there, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := chat.Request(subject+".get", nil, patience); err != nil { // commands of one connection keep their order
+			t.Fatal(err)
+		}
 		edgeUser.flush()
 		workerUser.flush()
 		for what, sub := range map[string]interface{ Pending() (int, int, error) }{"event": heardEvent, "answer": heardAnswer} {

@@ -86,7 +86,7 @@ func parseRoute(text string) (*url.URL, error) {
 	}
 	u, err := url.Parse(whole)
 	if err != nil || u.Hostname() == "" || u.Port() == "" {
-		return nil, fmt.Errorf("--nats-routes %s: give host:port of the other servers, such as 10.0.0.2:6222", withoutSecrets(text))
+		return nil, fmt.Errorf("--nats-routes %s: give host:port of the other servers, such as 10.0.0.2:6222", WithoutSecrets(text))
 	}
 	return u, nil
 }

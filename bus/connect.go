@@ -81,7 +81,7 @@ func Connect(ctx context.Context, c ConnConfig) (*Conn, error) {
 		if c.Embedded != nil {
 			return nil, fmt.Errorf("connect to the embedded NATS server: %w", err)
 		}
-		return nil, fmt.Errorf("--nats %s: can't connect: %w", withoutSecrets(c.URL), err)
+		return nil, fmt.Errorf("--nats %s: can't connect: %w", WithoutSecrets(c.URL), err)
 	}
 	if err := conn.check(); err != nil {
 		conn.Close()
@@ -174,8 +174,8 @@ func tlsConfig(c ConnConfig) (*tls.Config, error) {
 	return config, nil
 }
 
-// withoutSecrets shows a server list without the user names, passwords and tokens that it may hold.
-func withoutSecrets(list string) string {
+// WithoutSecrets shows a server list without the user names, passwords and tokens that it may hold.
+func WithoutSecrets(list string) string {
 	var shown []string
 	for one := range strings.SplitSeq(list, ",") {
 		scheme, rest, ok := strings.Cut(strings.TrimSpace(one), "://")
@@ -195,10 +195,10 @@ func (c *Conn) check() error {
 	version := c.nc.ConnectedServerVersion()
 	if !versionAtLeast(version, minServerMajor, minServerMinor) {
 		return fmt.Errorf("--nats: the NATS server at %s is version %s; version %d.%d or newer is needed",
-			withoutSecrets(c.nc.ConnectedUrlRedacted()), version, minServerMajor, minServerMinor)
+			WithoutSecrets(c.nc.ConnectedUrlRedacted()), version, minServerMajor, minServerMinor)
 	}
 	if !c.nc.HeadersSupported() {
-		return fmt.Errorf("--nats: the NATS server at %s has headers switched off", withoutSecrets(c.nc.ConnectedUrlRedacted()))
+		return fmt.Errorf("--nats: the NATS server at %s has headers switched off", WithoutSecrets(c.nc.ConnectedUrlRedacted()))
 	}
 	if limit := c.nc.MaxPayload(); limit <= headerRoom {
 		return fmt.Errorf("--nats: the NATS server's max_payload of %d bytes is too small; more than %d are needed", limit, headerRoom)

@@ -156,6 +156,9 @@ func TestLeastPrivilege(t *testing.T) {
 		if code := p.exit(2 * patience); code != 0 {
 			t.Errorf("%s ended with %d", name, code)
 		}
+		if strings.Contains(p.output.String(), passwordOf(name)) {
+			t.Errorf("%s prints its password:\n%s", name, p.output)
+		}
 		if log := p.output.String(); strings.Contains(strings.ToLower(log), "permissions violation") {
 			t.Errorf("%s was refused something:\n%s", name, log)
 		}

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 
+	"github.com/sallyport/sallyport/bus"
 	"github.com/sallyport/sallyport/gateway"
 	"github.com/sallyport/sallyport/router"
 )
@@ -11,7 +12,7 @@ import (
 func (p *process) announce() {
 	p.console.Println(p.console.in(bold, "Sallyport "+string(p.config.Mode)) + " is ready. Ctrl-C ends it.")
 	p.printStages()
-	p.printLine("NATS", p.addresses.NATS, "for backends; subjects begin with "+p.config.Prefix)
+	p.printLine("NATS", bus.WithoutSecrets(p.addresses.NATS), "for backends; subjects begin with "+p.config.Prefix)
 	if p.addresses.Health != "" {
 		p.printLine("health", "http://"+p.addresses.Health, "health and metrics, for probes and Prometheus")
 	}

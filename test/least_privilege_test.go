@@ -1,15 +1,9 @@
 package test
 
 import (
-	"maps"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
-
-	"github.com/nats-io/nats-server/v2/conf"
-
-	"github.com/sallyport/sallyport/bus"
 )
 
 // rolesChat has routes of a backend on NATS and one of the workers; rolesShop is another API, whose backend is away.
@@ -82,7 +76,7 @@ func TestLeastPrivilege(t *testing.T) {
 		edgeUser, workerUser := cluster.join("edge"), cluster.join("worker")
 		push, event, answer := "sallyport.shop.dev.@connections.AbCd.AbCdefghijklmno=", "sallyport.shop.dev.ws.buy", asked.Reply
 		heardPush := serveSubject(t, edgeUser.Conn, "sallyport.shop.dev.@connections.AbCd.>", nil)
-		heardEvent, err := workerUser.QueueSubscribeSync(event, bus.QueueGroup)
+		heardEvent, err := workerUser.QueueSubscribeSync(event, "sallyport")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,29 +156,5 @@ func TestLeastPrivilege(t *testing.T) {
 		if log := p.output.String(); strings.Contains(strings.ToLower(log), "permissions violation") {
 			t.Errorf("%s was refused something:\n%s", name, log)
 		}
-	}
-}
-
-// TestLeastPrivilegeMappings holds the account's mappings to those that the gateway wants.
-func TestLeastPrivilegeMappings(t *testing.T) {
-	for _, user := range []string{"edge", "worker", "control", "chat"} {
-		t.Setenv("SALLYPORT_PASSWORD_"+strings.ToUpper(user), passwordOf(user))
-	}
-	text, err := os.ReadFile("../deploy/nats/accounts.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := conf.Parse(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	account, _ := all["accounts"].(map[string]any)["SALLYPORT"].(map[string]any)
-	mappings, _ := account["mappings"].(map[string]any)
-	want := map[string]any{}
-	for _, m := range (bus.Subjects{}).Mappings() {
-		want[m.From] = m.To
-	}
-	if !maps.Equal(mappings, want) {
-		t.Errorf("mappings of the account: %v\nwant %v", mappings, want)
 	}
 }

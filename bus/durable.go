@@ -107,6 +107,29 @@ func (d *Durable) Ensure(ctx context.Context) error {
 	return nil
 }
 
+// Await waits until the streams are there, for those who may not make them.
+func (d *Durable) Await(ctx context.Context) error {
+	for _, wanted := range d.streams() {
+		for {
+			err := d.look(ctx, wanted.Name)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, jetstream.ErrStreamNotFound) && !notReady(err) || sleep(ctx, durableRetry) != nil {
+				return fmt.Errorf("the stream %s of durable routes, which a process with the role control makes: %w", wanted.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *Durable) look(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, durableAttempt)
+	defer cancel()
+	_, err := d.js.Stream(ctx, name)
+	return err
+}
+
 func (d *Durable) ensure(ctx context.Context, wanted jetstream.StreamConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, durableAttempt)
 	defer cancel()

@@ -384,3 +384,23 @@ func TestEnsure(t *testing.T) {
 		t.Errorf("more than the disk has: %v", err)
 	}
 }
+
+// Those who may not make the streams wait until they are there.
+func TestAwait(t *testing.T) {
+	conn := connect(t, startNATS(t))
+	d, err := NewDurable(DurableConfig{Conn: conn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := d.Await(ctx); err == nil || !strings.Contains(err.Error(), "sallyport-durable") {
+		t.Errorf("without streams: %v", err)
+	}
+	there := make(chan error, 1)
+	go func() { there <- d.Await(t.Context()) }()
+	openDurable(t, conn, nil)
+	if err := receive(t, there); err != nil {
+		t.Error(err)
+	}
+}

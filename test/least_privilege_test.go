@@ -18,6 +18,10 @@ routes:
     integration:
       {type: MOCK, requestTemplates: {application/json: '{"statusCode":200}'}, responses: {default: {responseTemplates: {application/json: noon}}}}
     routeResponse: true
+  note:
+    delivery: atLeastOnce
+    acknowledge: true
+    integration: {type: MOCK, requestTemplates: {application/json: '{"statusCode":200}'}, responses: {default: {}}}
 stages: {dev: {}}
 `
 
@@ -56,6 +60,16 @@ func TestLeastPrivilege(t *testing.T) {
 	asked, _ := next(t, asks)
 	client.say(`{"action":"clock"}`)
 	client.hears("noon")
+	// The edge stores a message, the worker takes it out of the store.
+	client.say(`{"action":"note"}`)
+	client.stored()
+	eventually(t, "served from the store", func() error {
+		metrics := call(t, http.MethodGet, "http://"+worker.Admin+"/metrics", "")
+		if !strings.Contains(metrics, `sallyport_integration_duration_seconds_count{sallyport_api="chat",sallyport_integration_type="MOCK",sallyport_route="note",`) {
+			return errorf("the worker has not")
+		}
+		return nil
+	})
 	// Callbacks by the id alone.
 	subject := "sallyport.chat.dev.@connections." + string(id)
 	if err := chat.Publish(subject, []byte("pushed")); err != nil {
@@ -87,7 +101,7 @@ func TestLeastPrivilege(t *testing.T) {
 		edgeUser.wasRefused()
 		workerUser.wasRefused()
 		chat.mayNotPublish(push, event, answer,
-			"sallyport.chat.dev.ws.ask", "sallyport.chat.dev.http.GET", // only edges send events
+			"sallyport.chat.dev.ws.ask", "sallyport.chat.dev.http.GET", "sallyport.chat.dev.@durable.ws.note", // only edges send events
 			"sallyport.@journal.%.AbCd", "$KV.sallyport-leases.AbCd", "$KV.sallyport-catalog.live", "$JS.API.INFO", "$JS.API.STREAM.DELETE.sallyport-connections")
 		// Permissions are of the mapped subject, so the short form is no way round them.
 		chat.isRefused(push, func() error { return chat.Publish("sallyport.shop.dev.@connections.AbCdefghijklmno=", nil) })
@@ -116,7 +130,11 @@ func TestLeastPrivilege(t *testing.T) {
 
 	t.Run("a worker writes no journal and sends no event", func(t *testing.T) {
 		user := cluster.join("worker")
-		user.mayNotPublish("sallyport.@journal.%.AbCd", "$KV.sallyport-leases.AbCd", "$KV.sallyport-catalog.live", "$KV.sallyport-access-keys.AKIA",
+		if m, err := user.Request("sallyport.chat.dev.@dead.ws.note", nil, patience); err != nil || !strings.Contains(string(m.Data), "sallyport-dead") {
+			t.Errorf("a dead letter got %v, %v", m, err)
+		}
+		user.mayNotPublish("sallyport.chat.dev.@durable.ws.note", "$JS.API.STREAM.CREATE.sallyport-durable", "$JS.API.STREAM.PURGE.sallyport-dead",
+			"sallyport.@journal.%.AbCd", "$KV.sallyport-leases.AbCd", "$KV.sallyport-catalog.live", "$KV.sallyport-access-keys.AKIA",
 			"$JS.API.STREAM.PURGE.sallyport-connections", "$JS.API.STREAM.DELETE.sallyport-connections", "$JS.API.STREAM.UPDATE.sallyport-connections",
 			"sallyport.chat.dev.ws.ask", "sallyport.chat.dev.@connections.AbCd.AbCdefghijklmno=", asked.Reply)
 		user.mayNotSubscribe("sallyport.>", "sallyport.*.*.@connections.*.>", "sallyport.@journal.>")
@@ -125,7 +143,8 @@ func TestLeastPrivilege(t *testing.T) {
 	t.Run("an edge is no backend and deploys nothing", func(t *testing.T) {
 		user := cluster.join("edge")
 		user.mayNotSubscribe("sallyport.chat.dev.ws.ask", "sallyport.chat.dev.http.>", "sallyport.@keys.get", "sallyport.>")
-		user.mayNotPublish("$KV.sallyport-catalog.live", "$KV.sallyport-access-keys.AKIA", "$KV.sallyport-keysets.x", "$JS.API.STREAM.DELETE.sallyport-connections",
+		user.mayNotPublish("sallyport.chat.dev.@dead.ws.note", "$JS.API.CONSUMER.CREATE.sallyport-durable.x", "$JS.API.STREAM.CREATE.sallyport-durable",
+			"$KV.sallyport-catalog.live", "$KV.sallyport-access-keys.AKIA", "$KV.sallyport-keysets.x", "$JS.API.STREAM.DELETE.sallyport-connections",
 			"$JS.API.STREAM.CREATE.thief", "sallyport.@node.x")
 	})
 

@@ -15,11 +15,14 @@ import (
 func (p *process) startAdmin(ctx context.Context, fail context.CancelCauseFunc) error {
 	config := control.Config{
 		Listen: p.config.Admin, Access: p.access(), Keys: p.keys, AccessKeys: p.keys, Hosts: []string{p.config.Domain}, Build: control.Build{Version: p.config.Version},
-		Ready: p.faults, Metrics: p.telemetry.Handler, DeadLetters: p.durable, Connections: p.listConnections, Subscribe: p.subscribe, Logger: p.logger,
+		Ready: p.faults, Metrics: p.telemetry.Handler, Connections: p.listConnections, Subscribe: p.subscribe, Logger: p.logger,
 		Drain: p.drainer(func() { fail(nil) }), // nil: asked for, as by a signal
 	}
 	if p.config.has(RoleEdge) {
 		config.Callbacks, config.IsCallback = http.HandlerFunc(p.edge.Callbacks), router.IsCallback
+	}
+	if p.config.Mode == ModeDev || p.config.has(RoleControl) {
+		config.DeadLetters = p.durable
 	}
 	if p.node != nil && p.config.has(RoleControl) {
 		config.Deployments = deployments{p.node}

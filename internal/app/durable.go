@@ -38,7 +38,16 @@ func (p *process) prepareDurable(table *router.Table) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), prepareTimeout)
 	defer cancel()
+	if !p.makesStores() {
+		return p.durable.Await(ctx)
+	}
 	return p.durable.Ensure(ctx)
+}
+
+// makesStores reports whether this process makes the stores of durable routes: where deployments come from. Others need no
+// right to (deploy/nats/accounts.conf).
+func (p *process) makesStores() bool {
+	return p.config.Mode == ModeDev || p.config.has(RoleControl) || len(p.config.Files) > 0
 }
 
 // serveStored makes the worker's end of atLeastOnce routes. The worker itself is made later; it is not asked before it serves.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"sync"
 
 	"github.com/nats-io/nats.go"
 
@@ -70,48 +69,27 @@ type KeySetConfig struct {
 	Logger *slog.Logger
 }
 
-// KeySetServer answers edges for a worker, in the queue group of all workers.
+// KeySetServer answers edges for a worker, in the queue group of all workers. Close ends it.
 type KeySetServer struct {
-	config  KeySetConfig
-	sub     *nats.Subscription
-	arrived chan *nats.Msg
-	cancel  context.CancelFunc
-	loops   sync.WaitGroup
-	once    sync.Once
+	*questions
+	config KeySetConfig
 }
 
-// ServeKeySets begins to answer. Close ends it.
+// ServeKeySets begins to answer.
 func ServeKeySets(c KeySetConfig) (*KeySetServer, error) {
 	if c.Conn == nil || c.Handler == nil {
 		return nil, errors.New("bus.ServeKeySets: Conn or Handler is missing")
 	}
 	c.Logger = orDiscard(c.Logger)
-	s := &KeySetServer{config: c, arrived: make(chan *nats.Msg, keySetQueue)}
-	before, subject := c.Conn.nc.LastError(), c.Subjects.KeySets()
+	s := &KeySetServer{config: c}
 	var err error
-	if s.sub, err = c.Conn.nc.ChanQueueSubscribe(subject, QueueGroup, s.arrived); err != nil {
-		return nil, publishError(err)
-	}
-	if err := c.Conn.subscribed(before, map[string]bool{subject: true}); err != nil {
-		return nil, errors.Join(err, s.sub.Unsubscribe())
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
-	for range keySetLoops {
-		s.loops.Go(func() { s.loop(ctx) })
+	s.questions, err = newQuestions(questionsConfig{
+		conn: c.Conn, subject: c.Subjects.KeySets(), group: QueueGroup, queue: keySetQueue, loops: keySetLoops, answer: s.answer, logger: c.Logger,
+	})
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
-}
-
-func (s *KeySetServer) loop(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case m := <-s.arrived:
-			s.answer(ctx, m)
-		}
-	}
 }
 
 func (s *KeySetServer) answer(ctx context.Context, m *nats.Msg) {
@@ -138,15 +116,4 @@ func (s *KeySetServer) ask(ctx context.Context, data []byte) ([]byte, error) {
 		return nil, gateway.Errorf(gateway.CodeBadRequest, "the question for keys is malformed")
 	}
 	return s.config.Handler(ctx, q)
-}
-
-// Close takes no more questions, cancels those under way and waits for them. It may be called more than once.
-func (s *KeySetServer) Close() {
-	s.once.Do(func() {
-		if err := s.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			s.config.Logger.Warn("questions for keys are still sent to us", slog.Any("error", err))
-		}
-		s.cancel()
-	})
-	s.loops.Wait()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 
 	"github.com/nats-io/nats.go"
 
@@ -53,59 +52,31 @@ type NodeConfig struct {
 	Logger *slog.Logger
 }
 
-// NodeServer answers for one life of a process.
+// NodeServer answers for one life of a process. Close ends it.
 type NodeServer struct {
-	config  NodeConfig
-	sub     *nats.Subscription
-	arrived chan *nats.Msg
-	cancel  context.CancelFunc
-	loops   sync.WaitGroup
-	once    sync.Once
+	*questions
+	config NodeConfig
 }
 
-// ServeNode begins to answer. Close ends it.
+// ServeNode begins to answer.
 func ServeNode(c NodeConfig) (*NodeServer, error) {
 	if c.Conn == nil || c.Handler == nil || c.Instance == "" {
 		return nil, errors.New("bus.ServeNode: Conn, Instance or Handler is missing")
 	}
 	c.Logger = orDiscard(c.Logger)
-	s := &NodeServer{config: c, arrived: make(chan *nats.Msg, nodeQueue)}
-	before, subject := c.Conn.nc.LastError(), c.Subjects.Node(c.Instance)
+	s := &NodeServer{config: c}
 	var err error
-	if s.sub, err = c.Conn.nc.ChanSubscribe(subject, s.arrived); err != nil {
-		return nil, publishError(err)
-	}
-	if err := c.Conn.subscribed(before, map[string]bool{subject: true}); err != nil {
-		return nil, errors.Join(err, s.sub.Unsubscribe())
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
-	for range nodeLoops {
-		s.loops.Go(func() { s.loop(ctx) })
+	s.questions, err = newQuestions(questionsConfig{
+		conn: c.Conn, subject: c.Subjects.Node(c.Instance), queue: nodeQueue, loops: nodeLoops, answer: s.answer, logger: c.Logger,
+	})
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
-func (s *NodeServer) loop(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case m := <-s.arrived:
-			if err := m.Respond(s.config.Handler(ctx, m.Data)); err != nil {
-				s.config.Logger.Warn("an answer about a deployment was not sent", slog.Any("error", err))
-			}
-		}
+func (s *NodeServer) answer(ctx context.Context, m *nats.Msg) {
+	if err := m.Respond(s.config.Handler(ctx, m.Data)); err != nil {
+		s.config.Logger.Warn("an answer about a deployment was not sent", slog.Any("error", err))
 	}
-}
-
-// Close takes no more questions and waits for those under way, whose contexts end. It may be called more than once.
-func (s *NodeServer) Close() {
-	s.once.Do(func() {
-		if err := s.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			s.config.Logger.Warn("questions about deployments are still sent to us", slog.Any("error", err))
-		}
-		s.cancel()
-	})
-	s.loops.Wait()
 }

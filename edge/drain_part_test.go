@@ -163,6 +163,7 @@ func TestDrainOfAClientThatNeverPauses(t *testing.T) {
 func TestDrainRefusesUpgradesOnly(t *testing.T) {
 	w := newWorld(t, chatAPI(), func(c *Config) { c.DrainTimeout = time.Minute })
 	a, b := w.connect(), w.connect()
+	waitFor(t, "the end of both handshakes", func() bool { return w.Inside().Handshakes == 0 }) // else both might leave at once
 	ctx, cancel := context.WithCancel(t.Context())
 	drained := make(chan error, 1)
 	go func() { drained <- w.Drain(ctx) }()

@@ -55,6 +55,19 @@ func (s *ConnectionServer) runLane(l *lane) {
 			s.run(c)
 			l.left.Add(-1)
 		case <-s.ctx.Done():
+			s.runLeft(l)
+			return
+		}
+	}
+}
+
+// runLeft runs what waits in a lane at the end, so that whoever sent it hears what became of it.
+func (s *ConnectionServer) runLeft(l *lane) {
+	for {
+		select {
+		case c := <-l.queue:
+			s.run(c)
+		default:
 			return
 		}
 	}

@@ -86,3 +86,23 @@ func TestLanesDoNotWaitForEachOther(t *testing.T) {
 	g.free <- struct{}{}
 	eventually(t, "the slow one has both", func() bool { return len(table.pushes(g.slow)) == 2 })
 }
+
+// TestLanesEndEmpty: what waits at the end is run, so that its sender is not left to a time-out.
+func TestLanesEndEmpty(t *testing.T) {
+	table := newSockets()
+	s := &ConnectionServer{config: ConnectionsConfig{Local: table}, logger: orDiscard(nil)}
+	s.ctx, s.cancel = context.WithCancel(t.Context())
+	id := table.add("AbC_", "")
+	const waiting = 10
+	l := &lane{queue: make(chan command, waiting), ended: make(chan struct{})}
+	for range waiting {
+		l.queue <- command{message: &nats.Msg{Data: []byte("x")}, ref: gateway.ConnectionRef{ID: id}, verb: VerbPost}
+	}
+	s.lanes = append(s.lanes, l)
+	s.cancel()
+	go s.runLane(l)
+	s.Close()
+	if n := len(table.pushes(id)); n != waiting {
+		t.Errorf("%d of %d commands were run", n, waiting)
+	}
+}

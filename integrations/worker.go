@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,8 +46,9 @@ type Worker struct {
 
 	live atomic.Pointer[table]
 
-	swapping sync.Mutex // one Swap at a time; guards what follows
-	current  table      // what may be subscribed since the latest Swap: what it opened, and more if Serve failed
+	swapping sync.Mutex        // one Swap at a time; guards what follows
+	current  table             // what may be subscribed since the latest Swap: what it opened, and more if Serve failed
+	served   []bus.ServedRoute // what Serve took last
 }
 
 var _ gateway.Invoker = (*Worker)(nil)
@@ -94,10 +96,13 @@ func (w *Worker) Swap(t *router.Table, others ...*router.Table) ([]Unopened, err
 	live := make(table, len(fresh)+len(w.current))
 	maps.Copy(live, w.current)
 	maps.Copy(live, fresh)
-	w.live.Store(&live)
-	err := w.serve(all.served)
+	err := w.unprompt(fresh)
 	if err == nil {
-		err = w.durable.serve(all.stored)
+		w.live.Store(&live)
+		if err = w.serve(all.served); err == nil {
+			w.served = all.served
+			err = w.durable.serve(all.stored)
+		}
 	}
 	if err != nil {
 		w.current = live
@@ -105,6 +110,22 @@ func (w *Worker) Swap(t *router.Table, others ...*router.Table) ([]Unopened, err
 	}
 	w.current = fresh
 	return failed, nil
+}
+
+// unprompt has routes run by goroutines of their own from now on whose integration in fresh is no longer prompt: the old mark
+// must not meet the new integration, which would hold up all others.
+func (w *Worker) unprompt(fresh table) error {
+	changed := false
+	served := slices.Clone(w.served)
+	for i := range served {
+		if o := fresh[served[i].Subject]; served[i].Prompt && o != nil && !o.prompt {
+			served[i].Prompt, changed = false, true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return w.serve(served)
 }
 
 // Try returns the routes of t that Swap could not open. It changes nothing.

@@ -48,8 +48,8 @@ type Store interface {
 	Claim(ctx context.Context, node string) (Journal, error)
 
 	// Abandoned returns the incarnations, in ascending order, that nobody serves any more and that node may take over:
-	// those whose lease names node and that give no sign of life, at once; and those of any node that have a journal, no
-	// lease or one that was not refreshed for longer than its holder may live on, and were proven dead three times in a row.
+	// those whose lease names node, and those of any node that have a journal, no lease or one that was not refreshed for
+	// longer than its holder may live on; all of them proven dead three times in a row.
 	// Incarnations and take-overs of this very store are among them only once it has lost them. A call looks at a bounded
 	// number of suspects and may take a few seconds; callers repeat it from time to time and after each of Suspicions.
 	Abandoned(ctx context.Context, node string) ([]gateway.EdgeID, error)

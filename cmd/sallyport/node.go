@@ -29,7 +29,7 @@ type nodeFlags struct {
 	DurableMaxAge   time.Duration `default:"168h" placeholder:"DURATION" help:"Messages of atLeastOnce routes that nobody served for so long are dropped (${default})."`
 	Prefix          string        `default:"sallyport" placeholder:"TOKEN" help:"First token of every subject (${default})."`
 	Roles           []string      `default:"edge,worker,control" placeholder:"ROLE,…" help:"Which parts run in this process: edge, worker, control, which takes deployments (all)."`
-	Node            string        `placeholder:"NAME" help:"This process's name (the host's)."`
+	Node            string        `placeholder:"NAME" help:"This process's name (the host's). Processes that run at the same time need different ones."`
 	Domain          string        `default:"localhost" placeholder:"NAME" help:"Base of host style addresses, {api}.NAME (${default})."`
 	LogFormat       string        `default:"text" enum:"text,json" help:"How log records are written: text or json (${default})."`
 	LogLevel        string        `default:"info" enum:"debug,info,warn,error" help:"Log records below this level are left out: debug, info, warn or error (${default}). debug tells why each client was refused."`

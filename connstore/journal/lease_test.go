@@ -335,3 +335,24 @@ func TestListWhileWritten(t *testing.T) {
 	}
 	t.Logf("a watcher ended too early in %d of %d listings", short, listings)
 }
+
+// TestTwin: another process under the same node's name that lives is left alone, though a probe found nobody while it was
+// connecting to NATS anew.
+func TestTwin(t *testing.T) {
+	s, nc := one(t, nil)
+	j := claimed(t, s, "n1")
+	opened(t, j)
+	var probes atomic.Int32
+	twin := openStore(t, nc, func(c *Config) {
+		c.Alive = func(context.Context, gateway.EdgeID) (bool, error) { return probes.Add(1)%provenDead == 0, nil }
+	})
+	if got, err := twin.Abandoned(deadline(t), "n1"); err != nil || len(got) != 0 {
+		t.Errorf("abandoned: %v, %v", got, err)
+	}
+	if _, err := twin.TakeOver(deadline(t), j.edge, "n1"); !errors.Is(err, connstore.ErrTaken) {
+		t.Errorf("take-over of a living edge: %v", err)
+	}
+	if probes.Load() != 2*provenDead {
+		t.Errorf("%d probes, want %d", probes.Load(), 2*provenDead)
+	}
+}

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// provenDead is how many probes in a row must find nobody before an incarnation that no former life of the same node
-	// held counts as dead (DESIGN §3.6).
+	// provenDead is how many probes in a row must find nobody before an incarnation that this process did not lose itself
+	// counts as dead (DESIGN §3.6): one may meet an edge that is connecting to NATS anew, also one of the same node's name.
 	provenDead = 3
 	// silentTTLs is how many TTLs an incarnation without a lease may fail to answer, without proof of its death, until
 	// that is proof enough (nats-facts §5.6).
@@ -31,8 +31,10 @@ const (
 type grounds uint8
 
 const (
-	// groundsFormer: the lease is that of a former life of this node, or one that this process lost. One probe is enough.
-	groundsFormer grounds = iota
+	// groundsOwn: this process lost the lease, and so knows that nobody serves the incarnation. One probe is enough.
+	groundsOwn grounds = iota
+	// groundsFormer: another process holds the lease under this node's name: a former life of it, as a rule.
+	groundsFormer
 	// groundsSilent: the lease is live, and was not refreshed for so long that its holder has fenced itself, if it runs.
 	groundsSilent
 	// groundsUnleased: there is a journal and no lease.
@@ -128,7 +130,7 @@ func (r *leaseRecord) asks(edge gateway.EdgeID) gateway.EdgeID {
 // suspectLease says whether the live lease r of edge is suspect to node, and why.
 func (s *Store) suspectLease(edge gateway.EdgeID, r leaseRecord, node string) (grounds, bool) {
 	if r.Process == s.process {
-		return groundsFormer, !r.TakeOver && s.watch.hasLost(edge)
+		return groundsOwn, !r.TakeOver && s.watch.hasLost(edge)
 	}
 	if r.Node == node {
 		return groundsFormer, true
@@ -140,7 +142,7 @@ func (s *Store) suspectLease(edge gateway.EdgeID, r leaseRecord, node string) (g
 // isDead probes p. Its error is that of ctx.
 func (s *Store) isDead(ctx context.Context, p suspect) (bool, error) {
 	times := provenDead
-	if p.grounds == groundsFormer {
+	if p.grounds == groundsOwn {
 		times = 1
 	}
 	for i := range times {

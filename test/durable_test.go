@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,10 +194,10 @@ func TestDurableDeadLetters(t *testing.T) {
 	t.Parallel()
 	p := startShop(t, t.TempDir())
 	u := dial(t, p.Data, "/shop/dev")
-	poisoned := true
+	var cured atomic.Bool
 	events := serveSubject(t, natsOf(t, p.NATS), "sallyport.shop.dev.ws.note", func(m *nats.Msg) {
 		switch {
-		case !poisoned:
+		case cured.Load():
 			_ = m.Respond(nil)
 		case strings.Contains(string(m.Data), "refuse"):
 			_ = m.RespondMsg(message("not such a note", "Sallyport-Error: bad_request"))
@@ -261,7 +262,7 @@ func TestDurableDeadLetters(t *testing.T) {
 		t.Errorf("shown was %+v", shown)
 	}
 
-	poisoned = false
+	cured.Store(true)
 	if out := runVerb(t, p, "dead-letters", "replay", fmt.Sprint(poison.ID)); out != fmt.Sprintf("replayed %d\n", poison.ID) {
 		t.Errorf("replay printed %q", out)
 	}

@@ -10,8 +10,12 @@ import (
 	"github.com/sallyport/sallyport/gateway"
 )
 
+// withFailOver is what docs/guarantees.md says of an edge that dies together with the NATS server that led the leases: nobody
+// sees any lease until there is another leader, and what was seen before says nothing then.
+const withFailOver = 2 * promised
+
 // Three processes of the same binary, whose embedded servers are the cluster: when one is killed with its clients and with
-// its NATS server, the others tell of its clients within promised and serve their own throughout.
+// its NATS server, the others tell of its clients within withFailOver and serve their own throughout.
 func TestChaosEmbeddedClusterLosesOne(t *testing.T) {
 	t.Parallel()
 	const nodes = 3
@@ -48,14 +52,14 @@ func TestChaosEmbeddedClusterLosesOne(t *testing.T) {
 	}
 	died := time.Now()
 	processes[0].kill()
-	b.awaitAll(promised, edges[0])
+	b.awaitAll(withFailOver, edges[0])
 	for _, s := range seats[edges[0]] {
 		all := b.of(s.id)
 		if len(all) != 1 || all[0].reason != lostReason || all[0].code != 1006 {
 			t.Errorf("the backend heard %+v", all)
 			continue
 		}
-		if took := all[0].at.Sub(died); took > promised {
+		if took := all[0].at.Sub(died); took > withFailOver {
 			t.Errorf("it was told after %s", took)
 		}
 	}
